@@ -1,0 +1,605 @@
+#include "core/core.h"
+#include "core/stream.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A read that failed is repeated after this long: the store paces its own reconnecting, this only
+ * keeps errors that come at once from spinning. */
+#define RETRY_MS 200
+
+struct hf_core *hf_core_new(const struct hf_core_config *config,
+                            const struct hf_core_effects *effects, void *context)
+{
+    struct hf_core *core = calloc(1, sizeof *core);
+    if (core == NULL) {
+        return NULL;
+    }
+    core->config = *config;
+    core->effects = *effects;
+    core->context = context;
+    TAILQ_INIT(&core->reads);
+    TAILQ_INIT(&core->retries);
+    TAILQ_INIT(&core->waiting);
+    TAILQ_INIT(&core->lingering);
+    TAILQ_INIT(&core->tails);
+    hf__witnesses_init(&core->witnesses, config->witnesses_max);
+    return core;
+}
+
+/* --- tails -------------------------------------------------------------------------------------
+ */
+
+static void unlink_tail(struct hf_core *core, struct hf_stream *stream)
+{
+    if (stream->has_tail) {
+        TAILQ_REMOVE(&core->tails, stream, in_tails);
+        stream->has_tail = false;
+    }
+}
+
+void hf__core_clear_tail(struct hf_core *core, struct hf_stream *stream)
+{
+    hf__stream_remember_newest(stream);
+    core->counters.tails_bytes -= stream->tail.bytes;
+    hf_tail_clear(&stream->tail);
+    unlink_tail(core, stream);
+}
+
+void hf__core_tail_changed(struct hf_core *core, struct hf_stream *stream, size_t bytes_before)
+{
+    core->counters.tails_bytes += stream->tail.bytes - bytes_before;
+    unlink_tail(core, stream);
+    if (stream->tail.count > 0) {
+        TAILQ_INSERT_TAIL(&core->tails, stream, in_tails);
+        stream->has_tail = true;
+    }
+    while (core->counters.tails_bytes > core->config.tails_bytes_max) {
+        hf__core_clear_tail(core, TAILQ_FIRST(&core->tails));
+    }
+}
+
+/* --- reads -------------------------------------------------------------------------------------
+ */
+
+void hf__core_want_read(struct hf_core *core, struct hf_stream *stream)
+{
+    if (stream->read_state == HF_READ_NONE && stream->retry_ms == 0) {
+        stream->read_state = HF_READ_QUEUED;
+        TAILQ_INSERT_TAIL(&core->reads, stream, in_reads);
+    }
+}
+
+static void unqueue_read(struct hf_core *core, struct hf_stream *stream)
+{
+    if (stream->read_state == HF_READ_QUEUED) {
+        TAILQ_REMOVE(&core->reads, stream, in_reads);
+        stream->read_state = HF_READ_NONE;
+    }
+    if (stream->retry_ms != 0) {
+        TAILQ_REMOVE(&core->retries, stream, in_reads);
+        stream->retry_ms = 0;
+    }
+}
+
+void hf__core_send_reads(struct hf_core *core)
+{
+    struct hf_stream *stream;
+    while (core->reads_open < core->config.reads_in_flight_max &&
+           (stream = TAILQ_FIRST(&core->reads)) != NULL) {
+        unqueue_read(core, stream);
+        struct hf_core_read read;
+        if (hf__recovery_plan(core, stream, &read)) {
+            stream->read_state = HF_READ_OPEN;
+            stream->read_is_stale = false;
+            core->reads_open++;
+            core->counters.reads++;
+            core->effects.read(core->context, stream, &read);
+        }
+    }
+}
+
+void hf__core_send_mend(struct hf_core *core, struct hf_stream *stream,
+                        const struct hf_core_mend *mend)
+{
+    stream->is_mending = true;
+    stream->read_state = HF_READ_OPEN;
+    stream->read_is_stale = false;
+    core->reads_open++;
+    core->effects.mend(core->context, stream, mend);
+}
+
+/* --- streams -----------------------------------------------------------------------------------
+ */
+
+static struct hf_bytes name_of(const struct hf_stream *stream)
+{
+    return (struct hf_bytes){stream->channel, stream->channel_len};
+}
+
+static struct hf_stream *find_stream(const struct hf_core *core, struct hf_bytes channel)
+{
+    struct hf_stream *stream;
+    HASH_FIND(hh, core->streams, channel.data, channel.len, stream);
+    return stream;
+}
+
+/* What a witness says is taken over when it cannot be taken for granted: while the store is away,
+ * or when it has come back and may have lost it. The stream then checks it. */
+static void heed_witness(struct hf_core *core, struct hf_stream *stream)
+{
+    struct hf_witness *witness = hf__witness_find(&core->witnesses, name_of(stream));
+    if (witness == NULL) {
+        return;
+    }
+    if (witness->is_doubted || !core->is_connected) {
+        stream->has_place = true;
+        stream->position = witness->position;
+        stream->newest_print = witness->print;
+        hf__stream_set_suspicious(core, stream, witness->is_doubted);
+    } else {
+        stream->known = witness->position;
+        stream->known_print = witness->print;
+    }
+    hf__witness_remove(&core->witnesses, witness);
+}
+
+static struct hf_stream *add_stream(struct hf_core *core, struct hf_bytes channel,
+                                    const struct hf_stream_options *options)
+{
+    struct hf_stream *stream = calloc(1, sizeof *stream + channel.len);
+    if (stream == NULL) {
+        return NULL;
+    }
+    stream->options = *options;
+    stream->channel_len = channel.len;
+    memcpy(stream->channel, channel.data, channel.len);
+    hf_tail_init(&stream->tail);
+    TAILQ_INIT(&stream->waiters);
+    TAILQ_INIT(&stream->watches);
+    HASH_ADD_KEYPTR(hh, core->streams, stream->channel, stream->channel_len, stream);
+    if (stream->hh.tbl == NULL) {
+        free(stream);
+        return NULL;
+    }
+    core->counters.streams++;
+    heed_witness(core, stream);
+    return stream;
+}
+
+static bool is_lingering(const struct hf_stream *stream)
+{
+    return stream->linger_until_ms != 0;
+}
+
+static void stop_lingering(struct hf_core *core, struct hf_stream *stream)
+{
+    if (is_lingering(stream)) {
+        TAILQ_REMOVE(&core->lingering, stream, in_lingering);
+        stream->linger_until_ms = 0;
+        core->counters.lingering--;
+    }
+}
+
+static void become_witness(struct hf_core *core, struct hf_stream *stream)
+{
+    bool is_suspicious = stream->is_suspicious;
+    hf__stream_set_suspicious(core, stream, false);
+    if (stream->has_place) {
+        hf__witness_note(&core->witnesses, name_of(stream), &stream->options, stream->position,
+                         stream->newest_print);
+    }
+    if (stream->known.epoch != HF_EPOCH_NONE) {
+        hf__witness_note(&core->witnesses, name_of(stream), &stream->options, stream->known,
+                         stream->known_print);
+    }
+    if (is_suspicious) {
+        hf__witness_doubt(&core->witnesses, name_of(stream));
+    }
+}
+
+static void free_stream(struct hf_core *core, struct hf_stream *stream)
+{
+    assert(TAILQ_EMPTY(&stream->watches) && TAILQ_EMPTY(&stream->waiters));
+    assert(stream->read_state != HF_READ_OPEN);
+    stop_lingering(core, stream);
+    unqueue_read(core, stream);
+    hf__core_clear_tail(core, stream);
+    hf__stream_drop_pending(stream);
+    become_witness(core, stream);
+    core->checking -= stream->is_checking;
+    HASH_DELETE(hh, core->streams, stream);
+    core->counters.streams--;
+    free(stream);
+}
+
+/* A stream that waits for a read keeps lingering until that is back: its memory is named there. */
+static void drop_lingering(struct hf_core *core, struct hf_stream *stream)
+{
+    if (stream->read_state == HF_READ_OPEN) {
+        TAILQ_REMOVE(&core->lingering, stream, in_lingering);
+        TAILQ_INSERT_TAIL(&core->lingering, stream, in_lingering);
+        return;
+    }
+    if (core->is_connected) {
+        core->effects.unlisten(core->context, name_of(stream));
+    }
+    free_stream(core, stream);
+}
+
+static void start_lingering(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms)
+{
+    stream->linger_until_ms = now_ms + core->config.linger_ms;
+    if (stream->linger_until_ms == 0) {
+        stream->linger_until_ms = 1;
+    }
+    TAILQ_INSERT_TAIL(&core->lingering, stream, in_lingering);
+    core->counters.lingering++;
+    if (core->counters.lingering > core->config.lingering_streams_max) {
+        drop_lingering(core, TAILQ_FIRST(&core->lingering));
+    }
+}
+
+/* --- watchers ----------------------------------------------------------------------------------
+ */
+
+static void connect_stream(struct hf_core *core, struct hf_stream *stream)
+{
+    if (core->is_connected) {
+        hf__stream_connected(core, stream, true);
+        hf__core_send_reads(core);
+    }
+}
+
+/* Somebody wants to follow a stream that was only to be checked: from the beginning, then. */
+static void stop_checking(struct hf_core *core, struct hf_stream *stream)
+{
+    unqueue_read(core, stream);
+    hf__stream_disconnected(core, stream);
+    stream->is_checking = false;
+    core->checking--;
+    connect_stream(core, stream);
+}
+
+/* A witness is heard: its channel gets a stream for as long as the comparison takes. */
+static void hear_witnesses(struct hf_core *core)
+{
+    struct hf_witness *witness;
+    while (core->is_connected && core->checking < core->config.reads_in_flight_max &&
+           (witness = TAILQ_FIRST(&core->witnesses.doubted)) != NULL) {
+        struct hf_stream_options options = witness->options;
+        struct hf_stream *stream =
+            add_stream(core, (struct hf_bytes){witness->channel, witness->channel_len}, &options);
+        if (stream == NULL) {
+            return; /* no memory: tried again with the next tick */
+        }
+        stream->is_checking = true;
+        core->checking++;
+        connect_stream(core, stream);
+    }
+}
+
+struct hf_core_watch *hf_core_watch_open(struct hf_core *core, struct hf_bytes channel,
+                                         const struct hf_stream_options *options, void *owner)
+{
+    struct hf_core_watch *watch = calloc(1, sizeof *watch);
+    if (watch == NULL) {
+        return NULL;
+    }
+    struct hf_stream *stream = find_stream(core, channel);
+    if (stream == NULL) {
+        stream = add_stream(core, channel, options);
+        if (stream == NULL) {
+            free(watch);
+            return NULL;
+        }
+        connect_stream(core, stream);
+    } else if (stream->is_checking) {
+        stop_checking(core, stream);
+    }
+    stop_lingering(core, stream);
+    watch->stream = stream;
+    watch->owner = owner;
+    TAILQ_INSERT_TAIL(&stream->watches, watch, in_watches);
+    return watch;
+}
+
+void hf_core_watch_close(struct hf_core *core, struct hf_core_watch *watch, uint64_t now_ms)
+{
+    struct hf_stream *stream = watch->stream;
+    struct hf_waiter *waiter, *next;
+    for (waiter = TAILQ_FIRST(&stream->waiters); waiter != NULL; waiter = next) {
+        next = TAILQ_NEXT(waiter, in_waiters);
+        if (waiter->watch == watch) {
+            hf__recovery_answer(core, stream, waiter, HF_ECLOSED, NULL);
+        }
+    }
+    TAILQ_REMOVE(&stream->watches, watch, in_watches);
+    free(watch);
+    if (TAILQ_EMPTY(&stream->watches)) {
+        start_lingering(core, stream, now_ms);
+    }
+}
+
+int hf_core_subscribe(struct hf_core *core, struct hf_core_watch *watch,
+                      const struct hf_subscribe_params *params, bool continues, void *request,
+                      uint64_t now_ms)
+{
+    struct hf_waiter *waiter = calloc(1, sizeof *waiter);
+    if (waiter == NULL) {
+        return HF_ENOMEM;
+    }
+    struct hf_stream *stream = watch->stream;
+    waiter->watch = watch;
+    waiter->params = *params;
+    waiter->continues = continues;
+    waiter->deadline_ms = now_ms + core->config.wait_ms;
+    waiter->request = request;
+    if (TAILQ_EMPTY(&stream->waiters)) {
+        TAILQ_INSERT_TAIL(&core->waiting, stream, in_waiting);
+    }
+    TAILQ_INSERT_TAIL(&stream->waiters, waiter, in_waiters);
+    hf__recovery_settle(core, stream, now_ms);
+    hf__core_send_reads(core);
+    return HF_OK;
+}
+
+/* --- the store ---------------------------------------------------------------------------------
+ */
+
+void hf_core_connected(struct hf_core *core, bool is_same_store)
+{
+    core->is_connected = true;
+    struct hf_stream *stream, *next;
+    HASH_ITER (hh, core->streams, stream, next) {
+        hf__stream_connected(core, stream, is_same_store);
+    }
+    if (!is_same_store) {
+        hf__witnesses_doubt(&core->witnesses);
+    }
+    hear_witnesses(core);
+    hf__core_send_reads(core);
+}
+
+void hf_core_disconnected(struct hf_core *core)
+{
+    core->is_connected = false;
+    struct hf_stream *stream, *next;
+    HASH_ITER (hh, core->streams, stream, next) {
+        unqueue_read(core, stream);
+        hf__stream_disconnected(core, stream);
+    }
+}
+
+void hf_core_listening(struct hf_core *core, struct hf_bytes channel, uint64_t now_ms)
+{
+    struct hf_stream *stream = find_stream(core, channel);
+    if (stream != NULL) {
+        hf__stream_listening(core, stream, now_ms);
+        hf__core_send_reads(core);
+    }
+}
+
+void hf_core_message(struct hf_core *core, struct hf_bytes channel,
+                     struct hf_publication *publication, uint64_t now_ms)
+{
+    struct hf_stream *stream = find_stream(core, channel);
+    if (stream != NULL) {
+        core->counters.publications_in++;
+        hf__stream_message(core, stream, publication, now_ms);
+        hf__core_send_reads(core);
+        return;
+    }
+    const struct hf_witness *witness = hf__witness_find(&core->witnesses, channel);
+    if (witness != NULL && publication->position.offset > 0) { /* a late one, after unlisten */
+        hf__witness_note(&core->witnesses, channel, &witness->options, publication->position,
+                         hf__fingerprint(&publication->fields));
+    }
+}
+
+void hf_core_published(struct hf_core *core, struct hf_bytes channel,
+                       const struct hf_stream_options *options, struct hf_position position,
+                       const struct hf_publication_fields *fields)
+{
+    struct hf_stream *stream = find_stream(core, channel);
+    if (position.offset == 0) {
+        return;
+    }
+    if (stream != NULL) {
+        hf__stream_published(stream, position, fields);
+    } else {
+        hf__witness_note(&core->witnesses, channel, options, position, hf__fingerprint(fields));
+    }
+}
+
+void hf_core_removed(struct hf_core *core, struct hf_bytes channel)
+{
+    struct hf_stream *stream = find_stream(core, channel);
+    if (stream != NULL) {
+        hf__stream_removed(core, stream);
+    }
+}
+
+void hf__core_retry_read(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms)
+{
+    stream->retry_ms = now_ms + RETRY_MS;
+    TAILQ_INSERT_TAIL(&core->retries, stream, in_reads);
+}
+
+static void fail_read(struct hf_core *core, struct hf_stream *stream, int result, uint64_t now_ms)
+{
+    struct hf_waiter *waiter, *next;
+    for (waiter = TAILQ_FIRST(&stream->waiters); waiter != NULL; waiter = next) {
+        next = TAILQ_NEXT(waiter, in_waiters);
+        if (waiter->asked && result != HF_EUNAVAILABLE) {
+            hf__recovery_answer(core, stream, waiter, result, NULL);
+        }
+    }
+    hf__core_retry_read(core, stream, now_ms);
+}
+
+/* After every result: a place still in doubt is read (again), a stream that is LIVE answers. */
+static void go_on(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms)
+{
+    if (stream->state == HF_STREAM_PLACING) {
+        hf__core_want_read(core, stream);
+    }
+    hf__recovery_settle(core, stream, now_ms);
+    if (stream->is_checking && stream->state == HF_STREAM_LIVE) {
+        free_stream(core, stream); /* the witness was right, or the store is mended */
+        hear_witnesses(core);
+    }
+    hf__core_send_reads(core);
+}
+
+/* Whatever becomes of the result: the store has shown its newest publication. */
+static void note_newest(struct hf_stream *stream, const struct hf_core_read_result *result)
+{
+    if (result->page != NULL) {
+        const struct hf_publication *first = result->page->items[0];
+        const struct hf_publication *last = result->page->items[result->page->count - 1];
+        const struct hf_publication *newest =
+            first->position.offset > last->position.offset ? first : last;
+        hf__stream_published(stream, newest->position, &newest->fields);
+    }
+}
+
+static void confirm_waiters(struct hf_stream *stream)
+{
+    struct hf_waiter *waiter;
+    TAILQ_FOREACH (waiter, &stream->waiters, in_waiters) {
+        waiter->checked |= waiter->asked;
+    }
+}
+
+/* What was open is back. True: its result is to be ignored, the connection broke meanwhile. */
+static bool take_back(struct hf_core *core, struct hf_stream *stream)
+{
+    assert(stream->read_state == HF_READ_OPEN);
+    stream->read_state = HF_READ_NONE;
+    stream->is_mending = false;
+    core->reads_open--;
+    return stream->read_is_stale;
+}
+
+void hf_core_read_done(struct hf_core *core, struct hf_stream *stream,
+                       const struct hf_core_read_result *result, uint64_t now_ms)
+{
+    assert(!stream->is_mending);
+    bool is_stale = take_back(core, stream);
+    bool is_ok = result->result == HF_OK && result->top.epoch != HF_EPOCH_NONE;
+    if (!is_stale && !is_ok) {
+        fail_read(core, stream, result->result == HF_OK ? HF_ESTORE : result->result, now_ms);
+    } else if (!is_stale && stream->read_places) {
+        confirm_waiters(stream);
+        hf__stream_placed(core, stream, result, now_ms);
+    } else if (!is_stale) {
+        hf__recovery_backlog(core, stream, result, now_ms);
+    }
+    note_newest(stream, result);
+    go_on(core, stream, now_ms);
+}
+
+void hf_core_mend_done(struct hf_core *core, struct hf_stream *stream, int result, uint64_t now_ms)
+{
+    assert(stream->is_mending);
+    if (!take_back(core, stream)) {
+        if (result == HF_OK || result == HF_EUNRECOVERABLE) {
+            hf__stream_mended(core, stream, result == HF_OK);
+        } else {
+            hf__core_retry_read(core, stream, now_ms);
+        }
+    }
+    go_on(core, stream, now_ms);
+}
+
+/* --- the fence ---------------------------------------------------------------------------------
+ */
+
+bool hf_core_is_checked(const struct hf_core *core)
+{
+    return core->is_connected && core->suspicious == 0 && core->checking == 0 &&
+           TAILQ_EMPTY(&core->witnesses.doubted);
+}
+
+void hf_core_set_fence(struct hf_core *core, bool is_fenced, uint64_t now_ms)
+{
+    if (core->is_fenced == is_fenced) {
+        return;
+    }
+    core->is_fenced = is_fenced;
+    struct hf_stream *stream, *next;
+    for (stream = TAILQ_FIRST(&core->waiting); stream != NULL; stream = next) {
+        next = TAILQ_NEXT(stream, in_waiting);
+        hf__recovery_settle(core, stream, now_ms);
+    }
+    hf__core_send_reads(core);
+}
+
+/* --- time --------------------------------------------------------------------------------------
+ */
+
+static void expire_waiters(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms)
+{
+    struct hf_waiter *waiter, *next;
+    for (waiter = TAILQ_FIRST(&stream->waiters); waiter != NULL; waiter = next) {
+        next = TAILQ_NEXT(waiter, in_waiters);
+        if (now_ms < waiter->deadline_ms) {
+            return; /* the rest came later */
+        }
+        hf__recovery_answer(core, stream, waiter,
+                            core->is_connected ? HF_ETIMEOUT : HF_EUNAVAILABLE, NULL);
+    }
+}
+
+void hf_core_tick(struct hf_core *core, uint64_t now_ms)
+{
+    struct hf_stream *stream, *next;
+    for (stream = TAILQ_FIRST(&core->waiting); stream != NULL; stream = next) {
+        next = TAILQ_NEXT(stream, in_waiting);
+        expire_waiters(core, stream, now_ms);
+    }
+    while ((stream = TAILQ_FIRST(&core->retries)) != NULL && now_ms >= stream->retry_ms) {
+        unqueue_read(core, stream);
+        hf__core_want_read(core, stream);
+    }
+    /* Each at most once: those that a read keeps go to the end. */
+    for (uint64_t n = core->counters.lingering; n > 0; n--) {
+        stream = TAILQ_FIRST(&core->lingering);
+        if (now_ms < stream->linger_until_ms) {
+            break;
+        }
+        drop_lingering(core, stream);
+    }
+    hear_witnesses(core);
+    hf__core_send_reads(core);
+}
+
+void hf_core_free(struct hf_core *core)
+{
+    if (core == NULL) {
+        return;
+    }
+    assert(core->reads_open == 0);
+    core->is_connected = false;
+    core->config.lingering_streams_max = UINT32_MAX; /* nothing is freed inside the first walk */
+    struct hf_stream *stream, *next;
+    HASH_ITER (hh, core->streams, stream, next) {
+        struct hf_core_watch *watch;
+        while ((watch = TAILQ_FIRST(&stream->watches)) != NULL) {
+            hf_core_watch_close(core, watch, 0);
+        }
+    }
+    HASH_ITER (hh, core->streams, stream, next) {
+        free_stream(core, stream);
+    }
+    hf__witnesses_fini(&core->witnesses);
+    free(core);
+}
+
+const struct hf_core_counters *hf_core_counters(struct hf_core *core)
+{
+    core->counters.witnesses = core->witnesses.count;
+    return &core->counters;
+}

@@ -1,0 +1,190 @@
+/* Stream: one channel's place in its history, who watches it, and how it keeps in step.
+ *
+ *                  connected             listening            read done
+ *   [*] ─► OFFLINE ─────────► LISTENING ───────────► PLACING ──────────► LIVE
+ *             ▲                                        ▲                  │
+ *             └────────── disconnected (from any) ─────┘◄─────────────────┘
+ *                                                        gap, stale or foreign message
+ *
+ *   OFFLINE    nothing is heard; the place (if known) is out of date
+ *   LISTENING  the store was asked to deliver and has not confirmed
+ *   PLACING    messages are kept back; a read is queued or open that finds the place, or
+ *              confirms it and closes the gap
+ *   LIVE       position is the newest publication heard; the next message goes out at once
+ *
+ * A stream that only checks what a witness says (is_checking) does not listen: it goes from OFFLINE
+ * to PLACING, and is gone when it would be LIVE.
+ *
+ * Lingering is a stream in any state without watches: it keeps in step until its time is over. A
+ * stream without history has no place: it is LIVE as soon as it listens.
+ *
+ * Private to engine/core. */
+#ifndef HF_CORE_STREAM_H
+#define HF_CORE_STREAM_H
+
+#include <sys/queue.h>
+
+#include "core/core.h"
+#include "core/tail.h"
+#include "core/witness.h"
+
+enum hf_stream_state {
+    HF_STREAM_OFFLINE,
+    HF_STREAM_LISTENING,
+    HF_STREAM_PLACING,
+    HF_STREAM_LIVE,
+};
+
+enum hf_read_state {
+    HF_READ_NONE,
+    HF_READ_QUEUED, /* in core->read_queue */
+    HF_READ_OPEN,   /* the store has it */
+};
+
+/* One subscriber that waits for its answer. */
+struct hf_waiter {
+    TAILQ_ENTRY(hf_waiter) in_waiters; /* stream->waiters, by arrival */
+    struct hf_core_watch *watch;
+    struct hf_subscribe_params params;
+    bool continues;
+    bool asked;   /* a read was sent after this one arrived */
+    bool checked; /* such a read has come back and confirmed our place: may be refused (C3) */
+    uint64_t deadline_ms;
+    void *request;
+};
+TAILQ_HEAD(hf_waiters, hf_waiter);
+
+struct hf_core_watch {
+    TAILQ_ENTRY(hf_core_watch) in_watches; /* stream->watches */
+    struct hf_stream *stream;
+    void *owner;
+    bool is_live; /* some subscriber was answered `live` since the last loss */
+};
+
+struct hf_stream {
+    UT_hash_handle hh; /* core->streams */
+    struct hf_stream_options options;
+    enum hf_stream_state state;
+    bool has_place;              /* position says where we were last in step */
+    struct hf_position position; /* newest publication handed on */
+    struct hf_tail tail;         /* ends at position */
+    struct hf_position known;    /* newest acknowledged to a publisher here, if ahead of position */
+    uint64_t known_print;        /* its fingerprint */
+    uint64_t newest_print;       /* fingerprint of the publication at position, kept when the tail
+                                    goes; 0: unknown */
+    uint64_t tail_expires_ms;    /* the store's history is gone by then unless renewed */
+
+    struct hf_publication **pending; /* messages heard while PLACING, in order of arrival */
+    uint32_t pending_count, pending_capacity;
+    uint32_t pending_asked; /* how many of them were heard before the open read was sent */
+    size_t pending_bytes;
+    bool read_again;  /* something came up that the open read cannot have answered */
+    bool was_removed; /* PLACING: the history was removed, do not keep what comes before LIVE */
+
+    enum hf_read_state read_state;
+    bool read_places;              /* the open read was sent to find or confirm the place */
+    bool read_is_stale;            /* its result must be ignored: we were disconnected since */
+    bool wants_check;              /* LIVE, but a waiter doubts our place: read it again */
+    bool is_mending;               /* what is open is not a read but a mend */
+    bool is_healing;               /* ... that writes back, rather than one for a new epoch */
+    bool is_checking;              /* for a witness: without watches, not listening */
+    bool is_suspicious;            /* the store may have lost what we saw: prove that it did not */
+    bool was_in_step;              /* suspicious, and our place was the store's newest when we lost
+                                      sight of it */
+    struct hf_position suspect;    /* the store was found there, behind us; epoch 0: it was not */
+    struct hf_position read_since; /* what the open read asked for */
+    struct hf_position read_place; /* our place when it was sent */
+    struct hf_position read_known; /* `known` when it was sent */
+    uint64_t retry_ms;             /* a read failed: not again before; 0: none failed */
+    TAILQ_ENTRY(hf_stream) in_reads; /* core->reads when QUEUED, core->retries when retry_ms */
+
+    struct hf_waiters waiters;
+    TAILQ_HEAD(, hf_core_watch) watches;
+    TAILQ_ENTRY(hf_stream) in_waiting;   /* core->waiting, when waiters is not empty */
+    TAILQ_ENTRY(hf_stream) in_lingering; /* core->lingering, when watches is empty */
+    TAILQ_ENTRY(hf_stream) in_tails; /* core->tails by last growth, when the tail is not empty */
+    bool has_tail;                   /* in_tails is linked */
+    uint64_t linger_until_ms;
+
+    size_t channel_len;
+    char channel[]; /* the hash key */
+};
+TAILQ_HEAD(hf_streams, hf_stream);
+
+struct hf_core {
+    struct hf_core_config config;
+    struct hf_core_effects effects;
+    void *context; /* of the effects */
+    bool is_connected;
+    struct hf_stream *streams;     /* hash by channel */
+    struct hf_streams reads;       /* QUEUED, first come first served */
+    struct hf_streams retries;     /* whose read failed, by retry_ms */
+    struct hf_streams waiting;     /* with waiters */
+    struct hf_streams lingering;   /* without watches, by linger_until_ms */
+    struct hf_streams tails;       /* with a tail, longest without growth first */
+    struct hf_witnesses witnesses; /* of channels that have no stream */
+    uint64_t suspicious;           /* streams that are */
+    uint32_t checking;             /* streams that are */
+    bool is_fenced;                /* nobody is told `recovered` */
+    uint32_t reads_open;
+    struct hf_core_counters counters;
+};
+
+/* --- core.c ---------------------------------------------------------------------------------- */
+
+/* Accounts for the tail's growth or loss since `bytes_before`, and keeps tails_bytes_max. */
+void hf__core_tail_changed(struct hf_core *core, struct hf_stream *stream, size_t bytes_before);
+void hf__core_clear_tail(struct hf_core *core, struct hf_stream *stream);
+/* Queues a read for the stream unless it has one. */
+void hf__core_want_read(struct hf_core *core, struct hf_stream *stream);
+void hf__core_send_reads(struct hf_core *core);
+/* Queues a read for later: this one failed. */
+void hf__core_retry_read(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms);
+/* Counts as the stream's open read. */
+void hf__core_send_mend(struct hf_core *core, struct hf_stream *stream,
+                        const struct hf_core_mend *mend);
+
+/* --- stream.c: keeping in step --------------------------------------------------------------- */
+
+/* Tells contents of one place apart; never 0. */
+uint64_t hf__fingerprint(const struct hf_publication_fields *fields);
+void hf__stream_set_suspicious(struct hf_core *core, struct hf_stream *stream, bool is_suspicious);
+void hf__stream_set_state(struct hf_stream *stream, enum hf_stream_state state);
+void hf__stream_connected(struct hf_core *core, struct hf_stream *stream, bool is_same_store);
+void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream);
+void hf__stream_listening(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms);
+void hf__stream_message(struct hf_core *core, struct hf_stream *stream,
+                        struct hf_publication *publication, uint64_t now_ms);
+/* A read that was sent to find or confirm the place has come back with HF_OK. */
+void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
+                       const struct hf_core_read_result *result, uint64_t now_ms);
+/* The store has acknowledged, sent or shown a publication at `position`: it must still have it when
+ * it is asked later. */
+void hf__stream_published(struct hf_stream *stream, struct hf_position position,
+                          const struct hf_publication_fields *fields);
+void hf__stream_removed(struct hf_core *core, struct hf_stream *stream);
+/* The store was written back (healed), or asked for a new epoch, or somebody was faster. */
+void hf__stream_mended(struct hf_core *core, const struct hf_stream *stream, bool was_done);
+/* The tail is about to go: keeps the fingerprint of the newest publication. */
+void hf__stream_remember_newest(struct hf_stream *stream);
+/* Older publications have been read: keeps them if they join the tail. */
+void hf__stream_extend_tail(struct hf_core *core, struct hf_stream *stream,
+                            const struct hf_page *page, uint64_t now_ms);
+void hf__stream_drop_pending(struct hf_stream *stream);
+
+/* --- recovery.c: answering subscribers ------------------------------------------------------- */
+
+/* What the next read of this stream should ask for. False: nothing is wanted. */
+bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf_core_read *read);
+/* Answers every waiter that can be answered now; queues a read when one is wanted. */
+void hf__recovery_settle(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms);
+/* A read for waiters (not for the place) has come back with HF_OK. */
+void hf__recovery_backlog(struct hf_core *core, struct hf_stream *stream,
+                          const struct hf_core_read_result *result, uint64_t now_ms);
+/* Answers those waiters whose next publications are in `page`, which does not reach the tail. */
+void hf__recovery_serve_page(struct hf_core *core, struct hf_stream *stream, struct hf_page *page);
+/* Answers and frees. `answer` may be NULL unless `result` is HF_OK. */
+void hf__recovery_answer(struct hf_core *core, struct hf_stream *stream, struct hf_waiter *waiter,
+                         int result, const struct hf_subscribe_result *answer);
+
+#endif

@@ -1,0 +1,405 @@
+/* Redis store: publishes. */
+#include "store/redis_store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "redis/frame.h"
+#include "redis/scripts.h"
+
+/* Histories up to this size are trimmed exactly. The approximate form drops whole nodes of the
+ * stream (100 entries) and is cheaper, but keeps up to a node more: too much for a small history,
+ * at most a tenth for a larger one. */
+#define TRIM_EXACT_MAX 1000
+
+#define GROUP_ARGUMENTS 7 /* of a channel, before its publications */
+#define FRAME_ARGUMENTS 2 /* of a publication, before its fields */
+
+/* One EVALSHA: the first `in_flight` operations of each of its channels. */
+struct hf_redis_call {
+    struct hf_redis_store *store;
+    uint32_t count;
+    uint32_t publications;
+    size_t bytes;
+    struct hf_redis_channel *channels[HF_CALL_PUBLICATIONS_MAX];
+};
+
+/* --- replies -------------------------------------------------------------------------------- */
+
+/* Completes what the channel has in flight. `last` is the position of the last publication, those
+ * before it having the offsets before. */
+static void finish_group(struct hf_redis_channel *channel, int result, struct hf_position last)
+{
+    struct hf_redis_store *store = channel->store;
+    if (result == HF_OK && last.epoch != HF_EPOCH_NONE)
+        channel->epoch = last.epoch;
+    while (channel->in_flight > 0) {
+        struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
+        if (op->kind == HF_REDIS_PUBLISH) {
+            op->request.publish->position = (struct hf_position){0};
+            if (result == HF_OK && last.epoch != HF_EPOCH_NONE) {
+                op->request.publish->position =
+                    (struct hf_position){last.epoch, last.offset - (channel->in_flight - 1)};
+            }
+        }
+        TAILQ_REMOVE(&channel->ops, op, in_channel);
+        hf_redis_complete(store, op, result);
+        channel->in_flight--; /* last: what the completion flushes must not send the rest again */
+    }
+    hf_redis_channel_settle(channel);
+}
+
+/* A server that takes no writes has refused the group, and the connection to it is given up: it
+ * waits for the next. */
+static void queue_again(struct hf_redis_channel *channel)
+{
+    struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
+    for (; channel->in_flight > 0; channel->in_flight--, op = TAILQ_NEXT(op, in_channel))
+        hf_redis_wait_in_place(channel->store, op);
+    hf_redis_channel_settle(channel);
+}
+
+static void finish_call(struct hf_redis_call *call, int result)
+{
+    for (uint32_t i = 0; i < call->count; i++)
+        finish_group(call->channels[i], result, (struct hf_position){0});
+    free(call);
+}
+
+static bool send_call(struct hf_redis_call *call, bool with_text);
+
+static void on_call_reply(void *context, const struct hf_reply *reply)
+{
+    struct hf_redis_call *call = context;
+    struct hf_redis_store *store = call->store;
+    if (reply == NULL) {
+        finish_call(call, store->is_closing ? HF_ECLOSED : HF_EUNKNOWN);
+        return;
+    }
+    if (hf_reply_is_error(reply, "NOSCRIPT")) {
+        if (!send_call(call, true))
+            finish_call(call, HF_ENOMEM);
+        return;
+    }
+    if (reply->type == HF_REPLY_ERROR) {
+        finish_call(call, hf_redis_judge(store, reply));
+        return;
+    }
+    if (reply->type != HF_REPLY_ARRAY || reply->len != call->count) {
+        hf_redis_connection_break(store->commands, "the publish script answered in another form");
+        finish_call(call, HF_EUNKNOWN);
+        return;
+    }
+    for (uint32_t i = 0; i < call->count; i++) {
+        struct hf_position last = {0};
+        int result = HF_OK;
+        if (hf_reply_is_error(reply->items[i], "READONLY")) {
+            hf_redis_judge(store, reply->items[i]);
+            queue_again(call->channels[i]);
+            continue;
+        }
+        if (reply->items[i]->type == HF_REPLY_ERROR)
+            result = hf_redis_judge(store, reply->items[i]);
+        else if (!hf_reply_position(reply->items[i], &last))
+            result = HF_EUNKNOWN;
+        finish_group(call->channels[i], result, last);
+    }
+    free(call);
+}
+
+static void on_plain_reply(void *context, const struct hf_reply *reply)
+{
+    struct hf_redis_channel *channel = context;
+    struct hf_redis_store *store = channel->store;
+    int result = HF_OK;
+    if (reply == NULL)
+        result = store->is_closing ? HF_ECLOSED : HF_EUNKNOWN;
+    else if (reply->type == HF_REPLY_ERROR)
+        result = hf_redis_judge(store, reply);
+    finish_group(channel, result, (struct hf_position){0});
+}
+
+const char *hf_redis_trim(uint32_t history_size)
+{
+    return history_size <= TRIM_EXACT_MAX ? "=" : "~";
+}
+
+/* --- the script call ------------------------------------------------------------------------ */
+
+static size_t fields_count(const struct hf_publication_fields *fields)
+{
+    return 1 + (fields->info.len > 0) + (fields->tags.len > 0) + (fields->version > 0) +
+           fields->delta;
+}
+
+static size_t fields_size(const struct hf_publication_fields *fields)
+{
+    return fields->data.len + fields->info.len + fields->tags.len;
+}
+
+size_t hf_redis_publication_arguments(const struct hf_publication_fields *fields)
+{
+    return FRAME_ARGUMENTS + 2 * fields_count(fields);
+}
+
+size_t hf_redis_publication_size_max(const struct hf_publication_fields *fields)
+{
+    /* the head, a count, and five fields with their names (at most 7 bytes) and values */
+    return HF_REDIS_ARGUMENT_SIZE(HF_FRAME_HEAD_SIZE) + HF_REDIS_ARGUMENT_SIZE(2) +
+           5 * HF_REDIS_ARGUMENT_SIZE(7) + 3 * HF_REDIS_ARGUMENT_SIZE(0) + fields_size(fields) +
+           HF_REDIS_ARGUMENT_SIZE(20) + HF_REDIS_ARGUMENT_SIZE(1);
+}
+
+char *hf_redis_write_publication(char *at, const struct hf_publication_fields *fields)
+{
+    char head[HF_FRAME_HEAD_SIZE];
+    at = hf_redis_write_bytes(at, head, hf_frame_head(fields, head));
+    at = hf_redis_write_number(at, 2 * fields_count(fields));
+    at = hf_redis_write_text(at, "data");
+    at = hf_redis_write_bytes(at, fields->data.data, fields->data.len);
+    if (fields->info.len > 0) {
+        at = hf_redis_write_text(at, "info");
+        at = hf_redis_write_bytes(at, fields->info.data, fields->info.len);
+    }
+    if (fields->tags.len > 0) {
+        at = hf_redis_write_text(at, "tags");
+        at = hf_redis_write_bytes(at, fields->tags.data, fields->tags.len);
+    }
+    if (fields->version > 0) {
+        at = hf_redis_write_text(at, "version");
+        at = hf_redis_write_number(at, fields->version);
+    }
+    if (fields->delta) {
+        at = hf_redis_write_text(at, "delta");
+        at = hf_redis_write_text(at, "1");
+    }
+    return at;
+}
+
+/* Arguments of a channel's group in the script's ARGV. */
+static size_t group_arguments(const struct hf_redis_channel *channel)
+{
+    size_t count = GROUP_ARGUMENTS;
+    const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
+    for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel))
+        count += hf_redis_publication_arguments(&op->request.publish->fields);
+    return count;
+}
+
+static size_t group_size_max(const struct hf_redis_channel *channel)
+{
+    const struct hf_redis_store *store = channel->store;
+    size_t size = HF_REDIS_ARGUMENT_SIZE(store->stream_prefix.len + channel->len) +
+                  HF_REDIS_ARGUMENT_SIZE(store->meta_prefix.len + channel->len) +
+                  GROUP_ARGUMENTS * HF_REDIS_ARGUMENT_SIZE(20);
+    const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
+    for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel))
+        size += hf_redis_publication_size_max(&op->request.publish->fields);
+    return size;
+}
+
+static char *write_group(char *at, const struct hf_redis_channel *channel)
+{
+    const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
+    const struct hf_stream_options *options = &op->request.publish->options;
+    at = hf_redis_write_number(at, group_arguments(channel));
+    at = hf_redis_write_number(at, options->history_size);
+    at = hf_redis_write_text(at, hf_redis_trim(options->history_size));
+    at = hf_redis_write_number(at, options->history_ttl_s);
+    at = hf_redis_write_number(at, options->meta_ttl_s);
+    at = hf_redis_write_number(at, channel->epoch);
+    at = hf_redis_write_number(at, channel->in_flight);
+    for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel))
+        at = hf_redis_write_publication(at, &op->request.publish->fields);
+    return at;
+}
+
+/* KEYS and ARGV as lua/stream_publish.lua's header lists them; with_text: EVAL, which also makes
+ * Redis know the script again. False: no memory, nothing was sent. */
+static bool send_call(struct hf_redis_call *call, bool with_text)
+{
+    struct hf_redis_store *store = call->store;
+    const struct hf_script *script = &hf_scripts[HF_SCRIPT_STREAM_PUBLISH];
+    size_t size = HF_REDIS_COMMAND_SIZE + HF_REDIS_ARGUMENT_SIZE(7) +
+                  HF_REDIS_ARGUMENT_SIZE(with_text ? script->len : 40) +
+                  HF_REDIS_ARGUMENT_SIZE(20) + HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len);
+    size_t arguments = 4 + 2 * (size_t)call->count;
+    for (uint32_t i = 0; i < call->count; i++) {
+        size += group_size_max(call->channels[i]);
+        arguments += group_arguments(call->channels[i]);
+    }
+
+    char *at = hf_redis_connection_reserve(store->commands, size);
+    if (at == NULL)
+        return false;
+    at = hf_redis_write_command(at, arguments);
+    at = hf_redis_write_text(at, with_text ? "EVAL" : "EVALSHA");
+    at = hf_redis_write_text(at, with_text ? script->text : script->sha1);
+    at = hf_redis_write_number(at, 2 * (uint64_t)call->count);
+    for (uint32_t i = 0; i < call->count; i++) {
+        const struct hf_redis_channel *channel = call->channels[i];
+        at = hf_redis_write_joined(at, store->stream_prefix.text, store->stream_prefix.len,
+                                   channel->name, channel->len);
+        at = hf_redis_write_joined(at, store->meta_prefix.text, store->meta_prefix.len,
+                                   channel->name, channel->len);
+    }
+    at = hf_redis_write_bytes(at, store->db_prefix.text, store->db_prefix.len);
+    for (uint32_t i = 0; i < call->count; i++)
+        at = write_group(at, call->channels[i]);
+    return hf_redis_connection_send(store->commands, at, on_call_reply, call);
+}
+
+/* --- sending -------------------------------------------------------------------------------- */
+
+/* What could not be sent for want of memory is completed from the loop. */
+static void refuse_group(struct hf_redis_channel *channel)
+{
+    for (; channel->in_flight > 0; channel->in_flight--) {
+        struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
+        TAILQ_REMOVE(&channel->ops, op, in_channel);
+        hf_redis_complete_later(channel->store, op, HF_ENOMEM);
+    }
+    hf_redis_channel_settle(channel);
+}
+
+static void close_call(struct hf_redis_store *store)
+{
+    struct hf_redis_call *call = store->call;
+    store->call = NULL;
+    if (call == NULL || send_call(call, false))
+        return;
+    for (uint32_t i = 0; i < call->count; i++)
+        refuse_group(call->channels[i]);
+    free(call);
+}
+
+static bool same_options(const struct hf_stream_options *a, const struct hf_stream_options *b)
+{
+    if (a->history_size == 0 || b->history_size == 0)
+        return a->history_size == b->history_size;
+    return a->history_size == b->history_size && a->history_ttl_s == b->history_ttl_s &&
+           a->meta_ttl_s == b->meta_ttl_s;
+}
+
+/* Puts the publishes at the head of the queue into flight, as many as fit beside what the call
+ * holds; at least one when it holds nothing. Returns their bytes. */
+static size_t take_group(struct hf_redis_channel *channel, uint32_t publications, size_t bytes)
+{
+    struct hf_redis_op *first = TAILQ_FIRST(&channel->ops);
+    size_t taken = 0;
+    for (struct hf_redis_op *op = first; op != NULL; op = TAILQ_NEXT(op, in_channel)) {
+        bool is_first_of_call = publications == 0 && channel->in_flight == 0;
+        if (op->kind != HF_REDIS_PUBLISH ||
+            !same_options(&op->request.publish->options, &first->request.publish->options))
+            break;
+        if (!is_first_of_call && (publications + channel->in_flight >= HF_CALL_PUBLICATIONS_MAX ||
+                                  bytes + taken + op->bytes > HF_CALL_BYTES_MAX))
+            break;
+        hf_redis_stop_waiting(channel->store, op);
+        channel->in_flight++;
+        taken += op->bytes;
+    }
+    return taken;
+}
+
+/* Publications with history join the call that is being gathered. */
+static void add_to_call(struct hf_redis_channel *channel)
+{
+    struct hf_redis_store *store = channel->store;
+    for (;;) {
+        if (store->call == NULL) {
+            store->call = calloc(1, sizeof *store->call);
+            if (store->call == NULL) {
+                take_group(channel, 0, 0);
+                refuse_group(channel);
+                return;
+            }
+            store->call->store = store;
+        }
+        size_t bytes = take_group(channel, store->call->publications, store->call->bytes);
+        if (channel->in_flight > 0) {
+            store->call->channels[store->call->count++] = channel;
+            store->call->publications += channel->in_flight;
+            store->call->bytes += bytes;
+            return;
+        }
+        close_call(store); /* full */
+    }
+}
+
+/* Publications without history: one PUBLISH, no script. */
+static void send_plain(struct hf_redis_channel *channel)
+{
+    struct hf_redis_store *store = channel->store;
+    take_group(channel, 0, 0);
+
+    char head[HF_FRAME_HEAD_SIZE];
+    size_t message_len = 0;
+    const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
+    for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel))
+        message_len += HF_FRAME_NO_HISTORY_LEN + hf_frame_head(&op->request.publish->fields, head) +
+                       fields_size(&op->request.publish->fields);
+
+    char *at = hf_redis_connection_reserve(
+        store->commands, HF_REDIS_COMMAND_SIZE + HF_REDIS_ARGUMENT_SIZE(7) +
+                             HF_REDIS_ARGUMENT_SIZE(store->pubsub_prefix.len + channel->len) +
+                             HF_REDIS_ARGUMENT_SIZE(message_len));
+    if (at == NULL) {
+        refuse_group(channel);
+        return;
+    }
+    at = hf_redis_write_command(at, 3);
+    at = hf_redis_write_text(at, "PUBLISH");
+    at = hf_redis_write_joined(at, store->pubsub_prefix.text, store->pubsub_prefix.len,
+                               channel->name, channel->len);
+    at = hf_redis_write_start(at, message_len);
+    op = TAILQ_FIRST(&channel->ops);
+    for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel)) {
+        const struct hf_publication_fields *fields = &op->request.publish->fields;
+        at = hf_redis_write_part(at, HF_FRAME_NO_HISTORY, HF_FRAME_NO_HISTORY_LEN);
+        at = hf_redis_write_part(at, head, hf_frame_head(fields, head));
+        at = hf_redis_write_part(at, fields->data.data, fields->data.len);
+        at = hf_redis_write_part(at, fields->info.data, fields->info.len);
+        at = hf_redis_write_part(at, fields->tags.data, fields->tags.len);
+    }
+    at = hf_redis_write_part(at, "\r\n", 2);
+    if (!hf_redis_connection_send(store->commands, at, on_plain_reply, channel))
+        refuse_group(channel);
+}
+
+static void send_head(struct hf_redis_channel *channel)
+{
+    channel->users++; /* stays through what follows */
+    while (channel->in_flight == 0 && !TAILQ_EMPTY(&channel->ops)) {
+        struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
+        if (op->kind == HF_REDIS_READ) {
+            TAILQ_REMOVE(&channel->ops, op, in_channel);
+            hf_redis_stop_waiting(channel->store, op);
+            hf_redis_read_start(op);
+        } else if (op->kind == HF_REDIS_REMOVE) {
+            hf_redis_send_remove(channel);
+        } else if (op->kind == HF_REDIS_MEND) {
+            hf_redis_send_mend(channel);
+        } else if (op->kind == HF_REDIS_BUS) {
+            hf_redis_send_bus(op);
+        } else if (op->request.publish->options.history_size == 0) {
+            send_plain(channel);
+        } else {
+            add_to_call(channel);
+        }
+    }
+    channel->users--;
+    hf_redis_channel_settle(channel);
+}
+
+void hf_redis_send_ready(struct hf_redis_store *store)
+{
+    while (hf_redis_connection_is_ready(store->commands) && !TAILQ_EMPTY(&store->ready)) {
+        struct hf_redis_channel *channel = TAILQ_FIRST(&store->ready);
+        TAILQ_REMOVE(&store->ready, channel, in_ready);
+        channel->is_ready = false;
+        send_head(channel);
+    }
+    close_call(store);
+}

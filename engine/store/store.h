@@ -1,0 +1,146 @@
+/* The store contract: where streams live. Two sides: memory.c and redis.c.
+ *
+ * A store belongs to the engine's thread and its event loop. No callback or completion runs inside
+ * a call into the store: it comes from the loop, later. Requests are the caller's memory; the store
+ * keeps the pointer until the completion, which comes exactly once (at the latest from close).
+ *
+ * S1  A publish that completed with HF_OK is in the stream at the position that it gave.
+ * S2  Publishes to one channel are applied, and their publications delivered, in the order given.
+ * S3  After on_listening(channel), every publication of the channel that is applied from then on is
+ *     handed to on_publication in order, until on_disconnected. Reads sent after on_listening
+ *     therefore leave no hole.
+ * S4  A read never writes, except that `create` gives a stream that has no epoch its first one.
+ * S5  A stream holds entries of one epoch only, with consecutive offsets up to its top.
+ * S6  on_disconnected forgets every listen; on_connected tells that listens are wanted anew.
+ * Failures: while the store cannot be reached, requests wait up to config->wait_ms, then complete
+ * with HF_EUNAVAILABLE. A publish that was sent when the connection broke completes with
+ * HF_EUNKNOWN; reads are sent again. */
+#ifndef HF_STORE_STORE_H
+#define HF_STORE_STORE_H
+
+#include <holdfast/engine.h>
+
+struct event_base;
+struct hf_store;
+
+struct hf_store_events {
+    /* `life` names the store's process: another number than before means that it may have lost what
+     * it acknowledged. Never 0. */
+    void (*on_connected)(void *context, uint64_t life);
+    void (*on_disconnected)(void *context, const char *reason);
+    void (*on_listening)(void *context, struct hf_bytes channel);
+    /* `publication` is borrowed: take a reference to keep it. */
+    void (*on_publication)(void *context, struct hf_bytes channel,
+                           struct hf_publication *publication);
+    /* The channel's entries were removed (by any node): what was heard of them must not be
+     * recovered. */
+    void (*on_removed)(void *context, struct hf_bytes channel);
+    /* What any node on this store gave to `bus_send`; borrowed. Heard whenever connected. */
+    void (*on_bus)(void *context, struct hf_bytes message);
+    void *context;
+};
+
+struct hf_store_publish {
+    /* in, borrowed until the completion */
+    struct hf_bytes channel;
+    struct hf_stream_options options;
+    struct hf_publication_fields fields;
+    void (*complete)(struct hf_store_publish *request);
+    /* out */
+    int result;
+    struct hf_position position; /* {0,0} without history */
+    /* the store's own */
+    void *internal[4];
+};
+
+struct hf_store_read {
+    /* in, borrowed until the completion */
+    struct hf_bytes channel;
+    struct hf_stream_options options; /* for `create` */
+    uint32_t limit;                   /* publications at most; 0: the position only */
+    size_t bytes_max;                 /* stop after the publication that passes this; 0: none */
+    bool create;                      /* a stream without an epoch gets one (offset 0) */
+    bool has_since;
+    bool reverse;
+    /* Include the publication at `since` itself, if it is there; it counts neither against `limit`
+     * nor against `bytes_max`. */
+    bool with_since;
+    struct hf_position since; /* HF_EPOCH_NONE: the current epoch */
+    void (*complete)(struct hf_store_read *request);
+    /* out; a `since` of another epoch gives no publications */
+    int result;
+    struct hf_position top; /* {0,0}: there is no stream (and !create) */
+    struct hf_page *page;   /* one reference for the caller; NULL when empty */
+    bool has_more;          /* limit or bytes_max cut the page short */
+    void *internal[4];
+};
+
+struct hf_store_remove {
+    struct hf_bytes channel;
+    void (*complete)(struct hf_store_remove *request);
+    int result;
+    void *internal[4];
+};
+
+/* The answer to a store that has lost acknowledged publications (core.h, hf_core_mend): if the
+ * stream is still at `expected`, `page` is written back behind it, with its offsets, and delivered;
+ * without a page the stream's epoch is replaced if it is still that of `expected`. One atomic step;
+ * HF_EUNRECOVERABLE when the stream is elsewhere. */
+struct hf_store_mend {
+    struct hf_bytes channel;
+    struct hf_stream_options options;
+    struct hf_position expected;
+    struct hf_page *page; /* borrowed until the completion; NULL: a new epoch */
+    void (*complete)(struct hf_store_mend *request);
+    int result;
+    void *internal[4];
+};
+
+/* One message to every node, itself included; not kept. In Redis: PUBLISH <prefix>:bus. */
+struct hf_store_bus {
+    struct hf_bytes message;
+    void (*complete)(struct hf_store_bus *request);
+    int result;
+    void *internal[4];
+};
+
+struct hf_store_status {
+    bool is_connected;  /* commands are answered */
+    bool is_delivering; /* listening works */
+    char reason[160];   /* when not both */
+    uint64_t commands;  /* sent so far */
+};
+
+struct hf_store_ops {
+    void (*publish)(struct hf_store *store, struct hf_store_publish *request);
+    void (*read)(struct hf_store *store, struct hf_store_read *request);
+    void (*remove)(struct hf_store *store, struct hf_store_remove *request);
+    void (*mend)(struct hf_store *store, struct hf_store_mend *request);
+    void (*bus_send)(struct hf_store *store, struct hf_store_bus *request);
+    void (*listen)(struct hf_store *store, struct hf_bytes channel);
+    void (*unlisten)(struct hf_store *store, struct hf_bytes channel);
+    void (*flush)(struct hf_store *store); /* end of a loop turn: send what was gathered */
+    /* Stop, or go on, reading publications: back-pressure of a slow port. */
+    void (*pause)(struct hf_store *store, bool paused);
+    void (*status)(const struct hf_store *store, struct hf_store_status *status);
+    /* Completes everything open with HF_ECLOSED (inside this call), then frees the store. */
+    void (*close)(struct hf_store *store);
+};
+
+/* First member of every store. */
+struct hf_store {
+    const struct hf_store_ops *ops;
+};
+
+/* Open a store on `base`. `config` (with its defaults filled in) and `events` are borrowed for the
+ * store's life. On failure NULL, and `reason` says why. The first on_connected comes from the loop.
+ */
+struct hf_store *hf_store_memory_open(struct event_base *base,
+                                      const struct hf_engine_config *config,
+                                      const struct hf_store_events *events, char *reason,
+                                      size_t reason_size);
+struct hf_store *hf_store_redis_open(struct event_base *base, const struct hf_engine_config *config,
+                                     const struct hf_store_events *events, char *reason,
+                                     size_t reason_size);
+
+#endif

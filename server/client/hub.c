@@ -1,0 +1,460 @@
+#include "client/hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/rand.h>
+
+#include "client/publication_frame.h"
+#include "client/session_internal.h"
+#include "client/subscription.h"
+#include "log.h"
+#include "net/connection.h"
+#include "worker.h"
+
+#define BUCKETS_MIN  64u
+#define ARENA_FACTOR 64u
+
+struct hf_hub {
+    struct hf_worker *worker;
+    struct hf_hub_entry **buckets; /* bucket_count, a power of two */
+    size_t bucket_count;
+    size_t entry_count;
+    uint64_t seed[2]; /* of the hash: channel names are chosen by clients */
+    uint64_t random;  /* state of hf_hub_random, never 0 */
+    struct hf_session_output output;
+    struct hf_arena arena; /* of the frame that is being decoded */
+    struct hf_frame *ping_frames[HF_FRAMINGS];
+};
+
+/* --- hash table ----------------------------------------------------------------------------- */
+
+static uint64_t rotate(uint64_t value, unsigned bits)
+{
+    return value << bits | value >> (64 - bits);
+}
+
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = rotate(v[1], 13) ^ v[0];
+    v[3] = rotate(v[3], 16) ^ v[2];
+    v[0] = rotate(v[0], 32);
+    v[2] += v[1];
+    v[0] += v[3];
+    v[1] = rotate(v[1], 17) ^ v[2];
+    v[3] = rotate(v[3], 21) ^ v[0];
+    v[2] = rotate(v[2], 32);
+}
+
+/* SipHash-1-3 (Aumasson and Bernstein, 2012): keyed, so that nobody can choose names that collide.
+ */
+uint64_t hf_hub_hash(const struct hf_hub *hub, struct hf_slice channel)
+{
+    uint64_t v[4] = {
+        hub->seed[0] ^ UINT64_C(0x736f6d6570736575), hub->seed[1] ^ UINT64_C(0x646f72616e646f6d),
+        hub->seed[0] ^ UINT64_C(0x6c7967656e657261), hub->seed[1] ^ UINT64_C(0x7465646279746573)};
+    size_t whole = channel.len & ~(size_t)7;
+    uint64_t word;
+
+    for (size_t i = 0; i < whole; i += 8) {
+        memcpy(&word, channel.data + i, 8);
+        v[3] ^= word;
+        sip_round(v);
+        v[0] ^= word;
+    }
+    word = (uint64_t)channel.len << 56;
+    for (size_t i = whole; i < channel.len; i++) {
+        word |= (uint64_t)(unsigned char)channel.data[i] << 8 * (i - whole);
+    }
+    v[3] ^= word;
+    sip_round(v);
+    v[0] ^= word;
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++) {
+        sip_round(v);
+    }
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static uint32_t hash_of(const struct hf_hub *hub, struct hf_slice channel)
+{
+    return (uint32_t)hf_hub_hash(hub, channel);
+}
+
+static struct hf_hub_entry **bucket_of(const struct hf_hub *hub, uint32_t hash)
+{
+    return &hub->buckets[hash & (hub->bucket_count - 1)];
+}
+
+static struct hf_hub_entry *find_hashed(const struct hf_hub *hub, struct hf_slice channel,
+                                        uint32_t hash)
+{
+    struct hf_hub_entry *entry = *bucket_of(hub, hash);
+
+    while (entry != NULL && (entry->hash != hash || entry->channel_len != channel.len ||
+                             memcmp(entry->channel, channel.data, channel.len) != 0)) {
+        entry = entry->next;
+    }
+    return entry;
+}
+
+struct hf_hub_entry *hf_hub_find(const struct hf_hub *hub, struct hf_slice channel)
+{
+    return find_hashed(hub, channel, hash_of(hub, channel));
+}
+
+/* Doubles or halves the table. Without memory it stays as it is, only slower or larger. */
+static void resize(struct hf_hub *hub, size_t bucket_count)
+{
+    struct hf_hub_entry **old = hub->buckets;
+    size_t old_count = hub->bucket_count;
+    struct hf_hub_entry **buckets = calloc(bucket_count, sizeof(struct hf_hub_entry *));
+
+    if (buckets == NULL) {
+        return;
+    }
+    hub->buckets = buckets;
+    hub->bucket_count = bucket_count;
+    for (size_t i = 0; i < old_count; i++) {
+        struct hf_hub_entry *entry = old[i];
+
+        while (entry != NULL) {
+            struct hf_hub_entry *next = entry->next;
+            struct hf_hub_entry **bucket = bucket_of(hub, entry->hash);
+
+            entry->next = *bucket;
+            *bucket = entry;
+            entry = next;
+        }
+    }
+    free(old);
+}
+
+static void set_entry_count(struct hf_hub *hub, size_t count)
+{
+    hub->entry_count = count;
+    atomic_store_explicit(&hub->worker->counters.channels, count, memory_order_relaxed);
+    if (count > hub->bucket_count) {
+        resize(hub, hub->bucket_count * 2);
+    } else if (count < hub->bucket_count / 8 && hub->bucket_count > BUCKETS_MIN) {
+        resize(hub, hub->bucket_count / 2);
+    }
+}
+
+/* --- entries -------------------------------------------------------------------------------- */
+
+static struct hf_hub_entry *entry_open(struct hf_hub *hub, struct hf_slice channel, uint32_t hash,
+                                       const struct hf_stream_options *options)
+{
+    struct hf_hub_entry *entry = calloc(1, sizeof(*entry) + channel.len);
+    struct hf_hub_entry **bucket;
+
+    if (entry == NULL) {
+        return NULL;
+    }
+    entry->watch = hf_watch_open(hub->worker->port, (struct hf_bytes){channel.data, channel.len},
+                                 options, entry);
+    if (entry->watch == NULL) {
+        free(entry);
+        return NULL;
+    }
+    entry->hub = hub;
+    entry->hash = hash;
+    entry->channel_len = (uint32_t)channel.len;
+    memcpy(entry->channel, channel.data, channel.len);
+    bucket = bucket_of(hub, hash);
+    entry->next = *bucket;
+    *bucket = entry;
+    set_entry_count(hub, hub->entry_count + 1);
+    return entry;
+}
+
+static void entry_close(struct hf_hub_entry *entry)
+{
+    struct hf_hub *hub = entry->hub;
+    struct hf_hub_entry **link = bucket_of(hub, entry->hash);
+
+    while (*link != entry) {
+        link = &(*link)->next;
+    }
+    *link = entry->next;
+    hf_watch_close(entry->watch);
+    free(entry->subscribers);
+    free(entry);
+    set_entry_count(hub, hub->entry_count - 1);
+}
+
+/* Grows by half from one, since most channels have few subscribers and some have very many. */
+static bool entry_reserve(struct hf_hub_entry *entry)
+{
+    uint32_t capacity = entry->capacity + entry->capacity / 2 + 1;
+    struct hf_hub_subscriber *grown;
+
+    if (entry->count < entry->capacity) {
+        return true;
+    }
+    grown = realloc(entry->subscribers, capacity * sizeof(*grown));
+    if (grown == NULL) {
+        return false;
+    }
+    entry->subscribers = grown;
+    entry->capacity = capacity;
+    return true;
+}
+
+static void entry_place(struct hf_hub_entry *entry, uint32_t index,
+                        struct hf_hub_subscriber subscriber)
+{
+    entry->subscribers[index] = subscriber;
+    subscriber.subscription->hub_index = index;
+}
+
+int hf_hub_add(struct hf_hub *hub, struct hf_slice channel, const struct hf_stream_options *options,
+               struct hf_subscription *subscription)
+{
+    const struct hf_session *session = subscription->session;
+    uint32_t hash = hash_of(hub, channel);
+    struct hf_hub_entry *entry = find_hashed(hub, channel, hash);
+    struct hf_hub_subscriber subscriber = {session->transport, session->connection, subscription};
+
+    if (entry == NULL) {
+        entry = entry_open(hub, channel, hash, options);
+        if (entry == NULL) {
+            return HF_ENOMEM;
+        }
+    }
+    if (!entry_reserve(entry)) {
+        if (entry->count == 0) {
+            entry_close(entry);
+        }
+        return HF_ENOMEM;
+    }
+    entry_place(entry, entry->count++, subscriber);
+    subscription->entry = entry;
+    return HF_OK;
+}
+
+void hf_hub_remove(struct hf_subscription *subscription)
+{
+    struct hf_hub_entry *entry = subscription->entry;
+    uint32_t hole = subscription->hub_index;
+
+    if (hole < entry->live) {
+        entry->live--;
+        entry_place(entry, hole, entry->subscribers[entry->live]);
+        hole = entry->live;
+    }
+    entry->count--;
+    if (hole != entry->count) { /* else the last place may hold who was moved just above */
+        entry_place(entry, hole, entry->subscribers[entry->count]);
+    }
+    subscription->entry = NULL;
+    if (entry->count == 0 && !entry->is_pinned) {
+        entry_close(entry);
+    }
+}
+
+void hf_hub_set_live(struct hf_subscription *subscription)
+{
+    struct hf_hub_entry *entry = subscription->entry;
+    uint32_t index = subscription->hub_index;
+    struct hf_hub_subscriber subscriber = entry->subscribers[index];
+
+    if (index >= entry->live) {
+        entry_place(entry, index, entry->subscribers[entry->live]);
+        entry_place(entry, entry->live, subscriber);
+        entry->live++;
+    }
+}
+
+bool hf_hub_is_live(const struct hf_subscription *subscription)
+{
+    return subscription->hub_index < subscription->entry->live;
+}
+
+/* --- what the engine tells ------------------------------------------------------------------ */
+
+/* A pinned entry stays when its last subscriber goes, until it is unpinned. */
+static void entry_pin(struct hf_hub_entry *entry)
+{
+    entry->is_pinned = true;
+}
+
+static void entry_unpin(struct hf_hub_entry *entry)
+{
+    entry->is_pinned = false;
+    if (entry->count == 0) {
+        entry_close(entry);
+    }
+}
+
+/* Calls `end`, which removes the subscription, for all live subscribers of a framing (HF_FRAMINGS:
+ * of any). It may remove others as well. The entry is pinned. */
+static void end_live(struct hf_hub_entry *entry, unsigned framing,
+                     void (*end)(struct hf_subscription *subscription))
+{
+    uint32_t i = entry->live;
+
+    while (i > 0) {
+        const struct hf_hub_subscriber *subscriber = &entry->subscribers[i - 1];
+
+        if (framing == HF_FRAMINGS || subscriber->transport->framing == framing) {
+            end(subscriber->subscription);
+        }
+        i = i - 1 < entry->live ? i - 1 : entry->live;
+    }
+}
+
+/* One framing's share of a fan-out. */
+static enum hf_publication_frame_result send_to(struct hf_hub_entry *entry,
+                                                const struct hf_transport *first,
+                                                struct hf_publication *publication)
+{
+    const struct hf_hub_subscriber *subscriber = entry->subscribers;
+    const struct hf_hub_subscriber *end = subscriber + entry->live;
+    enum hf_framing framing = first->framing;
+    enum hf_publication_frame_result result;
+    struct hf_frame *frame;
+
+    result = hf_publication_frame(entry->hub->worker, first, hf_hub_entry_channel(entry),
+                                  publication, &frame);
+    if (result != HF_PUBLICATION_FRAME_OK) {
+        return result;
+    }
+    for (; subscriber < end; subscriber++) {
+        if (subscriber->transport->framing == framing) {
+            subscriber->transport->send(subscriber->connection, frame);
+        }
+    }
+    hf_frame_unref(frame);
+    return HF_PUBLICATION_FRAME_OK;
+}
+
+/* A transport of that framing among the live subscribers, or NULL. */
+static const struct hf_transport *find_transport(const struct hf_hub_entry *entry, unsigned framing)
+{
+    for (uint32_t i = 0; i < entry->live; i++) {
+        if (entry->subscribers[i].transport->framing == framing) {
+            return entry->subscribers[i].transport;
+        }
+    }
+    return NULL;
+}
+
+void hf_hub_on_publication(void *watch_context, struct hf_publication *publication)
+{
+    struct hf_hub_entry *entry = watch_context;
+
+    entry_pin(entry);
+    hf_hub_flush(entry->hub); /* a subscribe reply must not be overtaken */
+    for (unsigned framing = 0; framing < HF_FRAMINGS; framing++) {
+        const struct hf_transport *transport = find_transport(entry, framing);
+        enum hf_publication_frame_result result = HF_PUBLICATION_FRAME_OK;
+
+        if (transport != NULL) {
+            result = send_to(entry, transport, publication);
+        }
+        /* Who could not be given this publication must not be given later ones. */
+        if (result == HF_PUBLICATION_FRAME_UNFIT) {
+            end_live(entry, framing, hf_subscription_unfit);
+        } else if (result != HF_PUBLICATION_FRAME_OK) {
+            end_live(entry, framing, hf_subscription_lost);
+        }
+    }
+    entry_unpin(entry);
+}
+
+void hf_hub_on_lost(void *watch_context, int reason)
+{
+    struct hf_hub_entry *entry = watch_context;
+
+    hf_log(HF_LOG_DEBUG, "stream lost", "channel=%.*s subscribers=%u reason=%s",
+           (int)entry->channel_len, entry->channel, entry->live, hf_error_text(reason));
+    entry_pin(entry);
+    end_live(entry, HF_FRAMINGS, hf_subscription_lost);
+    entry_unpin(entry);
+}
+
+/* --- the hub itself ------------------------------------------------------------------------- */
+
+struct hf_hub *hf_hub_open(struct hf_worker *worker)
+{
+    struct hf_hub *hub = calloc(1, sizeof(*hub));
+
+    if (hub == NULL) {
+        return NULL;
+    }
+    hub->worker = worker;
+    hub->bucket_count = BUCKETS_MIN;
+    hub->buckets = calloc(hub->bucket_count, sizeof(struct hf_hub_entry *));
+    if (hub->buckets == NULL ||
+        RAND_bytes((unsigned char *)hub->seed, (int)sizeof(hub->seed)) != 1 ||
+        RAND_bytes((unsigned char *)&hub->random, (int)sizeof(hub->random)) != 1) {
+        free(hub->buckets);
+        free(hub);
+        return NULL;
+    }
+    hub->random |= 1;
+    hf_session_output_init(&hub->output);
+    /* Decoded commands are larger than their text, at worst by the size of a structure per few
+     * bytes of a map. */
+    hf_arena_init(&hub->arena, worker->config->websocket.message_size_limit_bytes * ARENA_FACTOR);
+    return hub;
+}
+
+void hf_hub_close(struct hf_hub *hub)
+{
+    if (hub == NULL) {
+        return;
+    }
+    for (unsigned framing = 0; framing < HF_FRAMINGS; framing++) {
+        if (hub->ping_frames[framing] != NULL) {
+            hf_frame_unref(hub->ping_frames[framing]);
+        }
+    }
+    hf_arena_fini(&hub->arena);
+    hf_session_output_fini(&hub->output);
+    free(hub->buckets);
+    free(hub);
+}
+
+void hf_hub_flush(struct hf_hub *hub)
+{
+    hf_session_output_flush(&hub->output);
+}
+
+struct hf_session_output *hf_hub_output(struct hf_hub *hub)
+{
+    return &hub->output;
+}
+
+struct hf_arena *hf_hub_arena(struct hf_hub *hub)
+{
+    return &hub->arena;
+}
+
+struct hf_frame *hf_hub_ping_frame(struct hf_hub *hub, const struct hf_transport *transport)
+{
+    struct hf_frame **frame = &hub->ping_frames[transport->framing];
+    struct hf_buffer *encode = &hub->worker->encode;
+
+    if (*frame == NULL) {
+        hf_buffer_reset(encode);
+        hf_transport_encoder(transport)->ping(encode);
+        if (!hf_buffer_failed(encode)) {
+            *frame = transport->wrap(encode->data, encode->len);
+        }
+    }
+    return *frame;
+}
+
+uint64_t hf_hub_random(struct hf_hub *hub, uint64_t bound)
+{
+    /* xorshift64* (Marsaglia; Vigna, 2016). The bias of the modulus does not matter for delays. */
+    hub->random ^= hub->random >> 12;
+    hub->random ^= hub->random << 25;
+    hub->random ^= hub->random >> 27;
+    return hub->random * UINT64_C(0x2545f4914f6cdd1d) % bound;
+}

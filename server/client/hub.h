@@ -1,0 +1,91 @@
+/* Hub: which subscriptions of this worker listen to which channel, and the fan-out to them.
+ *
+ * One entry and one engine watch per channel; both go with the last subscriber.
+ * H1: subscribers [0, live) of an entry are live: they get every publication. The others wait for
+ *     their subscribe's completion or for further pages.
+ * H2: subscription->hub_index is the subscription's place in its entry.
+ * H3: an entry without subscribers is gone before the call that removed the last one returns.
+ * Adding, removing and going live are O(1). Sending never calls back, so the subscribers cannot
+ * change under a fan-out. Worker's thread only. */
+#ifndef HF_SERVER_HUB_H
+#define HF_SERVER_HUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <holdfast/engine.h>
+
+#include "arena.h"
+#include "client/session_output.h"
+#include "net/transport.h"
+#include "slice.h"
+
+struct hf_hub;
+struct hf_subscription;
+struct hf_worker;
+
+struct hf_hub_subscriber {
+    const struct hf_transport *transport;
+    struct hf_connection *connection;
+    struct hf_subscription *subscription;
+};
+
+struct hf_hub_entry {
+    struct hf_hub_entry *next; /* in the bucket */
+    struct hf_hub *hub;
+    struct hf_watch *watch;
+    struct hf_hub_subscriber *subscribers; /* owned; `count` of `capacity` */
+    uint32_t count;
+    uint32_t live;
+    uint32_t capacity;
+    uint32_t hash;
+    uint32_t channel_len;
+    bool is_pinned; /* callbacks are running on it */
+    char channel[]; /* channel_len bytes */
+};
+
+/* NULL: no memory or no randomness. */
+struct hf_hub *hf_hub_open(struct hf_worker *worker);
+/* The order of the end: hf_session_closed for all sessions (they close their watches), then
+ * hf_port_close, then this. NULL is allowed. */
+void hf_hub_close(struct hf_hub *hub);
+
+/* For hf_port_callbacks. */
+void hf_hub_on_publication(void *watch_context, struct hf_publication *publication);
+void hf_hub_on_lost(void *watch_context, int reason);
+
+/* Sends the replies that were gathered and not sent yet. The worker calls it after every
+ * hf_port_dispatch and after hf_port_close. */
+void hf_hub_flush(struct hf_hub *hub);
+
+/* The channel's entry, or NULL when nobody here listens. */
+struct hf_hub_entry *hf_hub_find(const struct hf_hub *hub, struct hf_slice channel);
+
+/* A keyed hash of a channel's name: equal for equal names, and nobody outside can make others so.
+ */
+uint64_t hf_hub_hash(const struct hf_hub *hub, struct hf_slice channel);
+
+/* Adds a subscription, not live, opening the channel's watch when it is the first.
+ * subscription->session must be set; ->entry and ->hub_index are filled. HF_OK, HF_ENOMEM (also
+ * when the engine takes no further watch). */
+int hf_hub_add(struct hf_hub *hub, struct hf_slice channel, const struct hf_stream_options *options,
+               struct hf_subscription *subscription);
+void hf_hub_remove(struct hf_subscription *subscription);
+void hf_hub_set_live(struct hf_subscription *subscription);
+bool hf_hub_is_live(const struct hf_subscription *subscription);
+
+static inline struct hf_slice hf_hub_entry_channel(const struct hf_hub_entry *entry)
+{
+    return hf_slice(entry->channel, entry->channel_len);
+}
+
+/* What sessions of a worker share. */
+struct hf_session_output *hf_hub_output(struct hf_hub *hub);
+struct hf_arena *hf_hub_arena(struct hf_hub *hub);
+/* The ping of this framing, built once; borrowed. NULL: no memory. */
+struct hf_frame *hf_hub_ping_frame(struct hf_hub *hub, const struct hf_transport *transport);
+/* Uniform in [0, bound), bound > 0. Not for secrets. */
+uint64_t hf_hub_random(struct hf_hub *hub, uint64_t bound);
+
+#endif

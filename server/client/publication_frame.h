@@ -1,0 +1,62 @@
+/* Publication frames: the wire forms of publications, built once per framing for the whole process.
+ *
+ * The first worker that needs a form builds it and attaches it to the engine's object; the others
+ * share the bytes. When two build at the same time, one result is dropped.
+ *   publication -> its push, wrapped by the transport            (live fan-out)
+ *   page        -> the list for a subscribe reply or a history reply
+ *   page        -> all its pushes, wrapped, several per message  (further pages of a recovery)
+ * Worker's thread. Builds are counted in worker->counters.frames_built, one per publication that
+ * was encoded. */
+#ifndef HF_SERVER_PUBLICATION_FRAME_H
+#define HF_SERVER_PUBLICATION_FRAME_H
+
+#include <holdfast/publication.h>
+
+#include "net/transport.h"
+#include "reply.h"
+
+struct hf_worker;
+
+/* Whose attachment is in which slot. One per framing, so HF_FRAMINGS may grow to 2 unnoticed. */
+enum hf_publication_slot { HF_PUBLICATION_SLOT_PUSH = 0 /* + framing */ };
+enum hf_page_slot {
+    HF_PAGE_SLOT_LIST = 0 /* + framing */,
+    HF_PAGE_SLOT_PUSHES = 2 /* + framing */
+};
+
+/* Most messages that are joined into one frame. */
+#define HF_FRAME_MESSAGES_MAX 16
+
+enum hf_publication_frame_result {
+    HF_PUBLICATION_FRAME_OK,
+    HF_PUBLICATION_FRAME_NO_MEMORY,
+    HF_PUBLICATION_FRAME_UNFIT, /* the payload cannot be said in this encoding (binary in JSON) */
+};
+
+/* The push of a publication. *frame: one reference for the caller; holds the publication. */
+enum hf_publication_frame_result hf_publication_frame(struct hf_worker *worker,
+                                                      const struct hf_transport *transport,
+                                                      struct hf_slice channel,
+                                                      struct hf_publication *publication,
+                                                      struct hf_frame **frame);
+
+/* The pushes of a page (not NULL), as hf_publication_frame. */
+enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
+                                               const struct hf_transport *transport,
+                                               struct hf_slice channel, struct hf_page *page,
+                                               struct hf_frame **frame);
+
+/* The list for publications_raw; lives as long as the page. NULL page: the empty list. */
+enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
+                                              const struct hf_transport *transport,
+                                              struct hf_page *page, struct hf_slice *list);
+
+/* The wire form of a publication as a list item or API item. Texts of the result borrow from
+ * `publication`. False when a part is not JSON. epoch: needed only by live pushes. */
+bool hf_publication_to_wire(const struct hf_publication *publication,
+                            struct hf_wire_publication *wire);
+
+/* The encoder that a transport's messages are written with. */
+const struct hf_encoder *hf_transport_encoder(const struct hf_transport *transport);
+
+#endif

@@ -1,0 +1,133 @@
+#include "client/session_internal.h"
+
+#include "client/publication_frame.h"
+#include "net/connection.h"
+
+/* A recovery that is larger than a page goes on here: the next page is asked for when the output
+ * queue is short, and is sent as ordinary publications. The engine answers `live` with the last
+ * page, and from then on the hub delivers. */
+
+static void ask(struct hf_session_request *request);
+
+/* Sends a page's publications. False when the subscription has ended over it. */
+static bool send_page(struct hf_subscription *subscription, struct hf_page *page)
+{
+    struct hf_session *session = subscription->session;
+    struct hf_frame *frame;
+
+    if (page == NULL) {
+        return true;
+    }
+    switch (hf_page_frame(session->worker, session->transport,
+                          hf_hub_entry_channel(subscription->entry), page, &frame)) {
+    case HF_PUBLICATION_FRAME_OK:
+        hf_session_flush(session);
+        if (!hf_session_is_closing(session)) {
+            session->transport->send(session->connection, frame);
+        }
+        hf_frame_unref(frame);
+        return !hf_session_is_closing(session);
+    case HF_PUBLICATION_FRAME_NO_MEMORY:
+        hf_subscription_lost(subscription);
+        return false;
+    case HF_PUBLICATION_FRAME_UNFIT:
+        hf_subscription_unfit(subscription);
+        return false;
+    }
+    return false;
+}
+
+/* One page for one subscription. Frees or passes on the request. */
+static void take_page(struct hf_session_request *request, int rc,
+                      const struct hf_subscribe_result *engine_result)
+{
+    struct hf_subscription *subscription = request->subscription;
+
+    if (subscription == NULL) {
+        hf_session_request_free(request);
+    } else if (rc != HF_OK || !engine_result->recovered) {
+        /* Gone from the stream, or the store is away: either way the client knows its position and
+         * asks again from there. */
+        hf_subscription_lost(subscription);
+        hf_session_request_free(request);
+    } else if (!send_page(subscription, engine_result->page)) {
+        hf_session_request_free(request);
+    } else if (engine_result->live) {
+        subscription->request = NULL;
+        subscription->state = HF_SUBSCRIPTION_LIVE;
+        hf_hub_set_live(subscription);
+        hf_session_request_free(request);
+    } else {
+        hf_session_catch_up(request, engine_result->position);
+    }
+}
+
+static void on_page(void *context, int rc, const struct hf_subscribe_result *engine_result)
+{
+    struct hf_session_request *request = context;
+    struct hf_session *session = request->session;
+
+    if (session == NULL) {
+        hf_session_request_free(request);
+        return;
+    }
+    take_page(request, rc, engine_result);
+    if (!hf_session_is_closing(session)) {
+        hf_session_catch_up_resume(session);
+    }
+}
+
+static void ask(struct hf_session_request *request)
+{
+    struct hf_subscribe_params params = {
+        .recover = true,
+        .since = request->position,
+        .recovery_limit = HF_LIMIT_NONE, /* the limit was judged with the first page */
+    };
+
+    request->is_waiting = false;
+    if (hf_subscribe(request->subscription->entry->watch, &params, true, on_page, request) !=
+        HF_OK) {
+        hf_subscription_lost(request->subscription);
+        hf_session_request_free(request);
+    }
+}
+
+void hf_session_catch_up(struct hf_session_request *request, struct hf_position position)
+{
+    struct hf_session *session = request->session;
+
+    request->position = position;
+    hf_session_flush(session);
+    if (hf_session_is_closing(session)) {
+        hf_session_request_free(request);
+        return;
+    }
+    if (session->transport->queued(session->connection) < HF_CATCH_UP_LOW_WATER) {
+        ask(request);
+        return;
+    }
+    request->is_waiting = true;
+    hf_connection_want_drain(session->connection);
+}
+
+/* The oldest that waits goes first. Only one is asked for here: its page fills the queue again. */
+void hf_session_catch_up_resume(struct hf_session *session)
+{
+    struct hf_session_request *request;
+    struct hf_session_request *oldest = NULL;
+
+    LIST_FOREACH (request, &session->requests, in_session) {
+        if (request->is_waiting) {
+            oldest = request; /* new ones are inserted at the head */
+        }
+    }
+    if (oldest == NULL) {
+        return;
+    }
+    if (session->transport->queued(session->connection) < HF_CATCH_UP_LOW_WATER) {
+        ask(oldest);
+    } else {
+        hf_connection_want_drain(session->connection);
+    }
+}

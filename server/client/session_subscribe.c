@@ -1,0 +1,225 @@
+#include "client/session_internal.h"
+
+#include "client/publication_frame.h"
+
+/* The checks that need no engine, in the protocol's order. 0 with *ref, an error code, or a
+ * disconnect code (3000 and above). */
+static int check_subscribe(const struct hf_session *session,
+                           const struct hf_subscribe_request *request,
+                           const struct hf_channel_caller *caller, struct hf_channel_ref *ref)
+{
+    const struct hf_config *config = session->worker->config;
+    struct hf_slice channel = request->channel;
+    enum hf_channel_error allowed;
+
+    if (request->type != 0) {
+        return HF_ERROR_NOT_AVAILABLE;
+    }
+    if (!hf_slice_is_empty(request->delta) && !hf_slice_equal(request->delta, HF_SLICE("fossil"))) {
+        return HF_DISCONNECT_BAD_REQUEST;
+    }
+    if (hf_channel_check_length(config, channel.len) != HF_CHANNEL_OK) {
+        return HF_ERROR_BAD_REQUEST;
+    }
+    if (hf_session_find_subscription(session, channel) != NULL) {
+        return HF_ERROR_ALREADY_SUBSCRIBED;
+    }
+    if (session->subscription_count >= config->client.channel_limit) {
+        return HF_ERROR_LIMIT_EXCEEDED;
+    }
+    allowed = hf_channel_may_subscribe(config, channel.data, channel.len, caller, ref);
+    if (allowed == HF_CHANNEL_UNKNOWN || allowed == HF_CHANNEL_BAD_REQUEST) {
+        return (int)allowed;
+    }
+    if (!hf_slice_is_empty(request->token)) {
+        return HF_ERROR_PERMISSION_DENIED; /* a token alone decides, and none can be verified */
+    }
+    if (allowed != HF_CHANNEL_OK) {
+        return (int)allowed;
+    }
+    if (request->tf != NULL) {
+        return HF_ERROR_BAD_REQUEST; /* allow_tags_filter is not offered */
+    }
+    return 0;
+}
+
+static void write_result(struct hf_session *session, const struct hf_session_request *request,
+                         const struct hf_subscribe_result *engine_result,
+                         struct hf_slice publications)
+{
+    struct hf_subscribe_reply result = {
+        .positioned = request->is_positioned,
+        .recoverable = request->is_recoverable,
+        .was_recovering = request->has_recover,
+        .recovered = engine_result->recovered,
+        .publications_raw = publications,
+    };
+    char epoch[HF_EPOCH_TEXT_SIZE];
+
+    if (request->is_positioned) {
+        result.epoch = hf_slice(epoch, hf_epoch_format(engine_result->position.epoch, epoch));
+        /* A recovering client advances by its publications, starting from what it asked for. */
+        result.offset =
+            engine_result->recovered ? request->since_offset : engine_result->position.offset;
+    }
+    hf_session_encoder(session)->subscribe(hf_session_reply_begin(session), request->id, &result);
+    hf_session_reply_end(session);
+}
+
+/* Answers the command. False when there is no subscription, or no connection, afterwards. */
+static bool answer_subscribe(struct hf_session_request *request, int rc,
+                             const struct hf_subscribe_result *engine_result)
+{
+    struct hf_session *session = request->session;
+    struct hf_slice publications = {0};
+
+    if (rc != HF_OK) {
+        hf_session_reply_error(session, request->id, hf_session_engine_error(rc));
+        return false;
+    }
+    if (request->rejects_unrecovered && !engine_result->recovered) {
+        hf_session_reply_error(session, request->id, HF_ERROR_UNRECOVERABLE_POSITION);
+        return false;
+    }
+    if (engine_result->recovered) {
+        switch (
+            hf_page_list(session->worker, session->transport, engine_result->page, &publications)) {
+        case HF_PUBLICATION_FRAME_OK:
+            break;
+        case HF_PUBLICATION_FRAME_NO_MEMORY:
+            hf_session_reply_error(session, request->id, HF_ERROR_INTERNAL);
+            return false;
+        case HF_PUBLICATION_FRAME_UNFIT:
+            hf_session_disconnect(session, HF_DISCONNECT_INAPPROPRIATE_PROTOCOL);
+            return false;
+        }
+    }
+    write_result(session, request, engine_result, publications);
+    return !hf_session_is_closing(session);
+}
+
+/* The subscribe was answered well, and the subscription goes on. Takes the request. */
+static void go_on(struct hf_session_request *request,
+                  const struct hf_subscribe_result *engine_result)
+{
+    struct hf_subscription *subscription = request->subscription;
+
+    if (engine_result->live) {
+        subscription->request = NULL;
+        subscription->state = HF_SUBSCRIPTION_LIVE;
+        hf_hub_set_live(subscription);
+        hf_session_request_free(request);
+    } else {
+        subscription->state = HF_SUBSCRIPTION_CATCHING_UP;
+        hf_session_catch_up(request, engine_result->position);
+    }
+}
+
+static void on_subscribed(void *context, int rc, const struct hf_subscribe_result *engine_result)
+{
+    struct hf_session_request *request = context;
+    struct hf_session *session = request->session;
+    uint64_t channel_hash = request->channel_hash;
+
+    if (session == NULL || hf_session_is_closing(session)) {
+        hf_session_request_free(request);
+        return;
+    }
+    request->is_blocking = false;
+    if (answer_subscribe(request, rc, engine_result)) {
+        go_on(request, engine_result);
+    } else {
+        /* Answering may have ended the connection, and the subscription with it. */
+        if (request->subscription != NULL) {
+            hf_subscription_free(request->subscription);
+        }
+        hf_session_request_free(request);
+    }
+    hf_session_resume(session, channel_hash);
+}
+
+/* Fills the request and the engine's parameters from the command. */
+static void prepare(struct hf_session_request *open, const struct hf_subscribe_request *request,
+                    struct hf_channel_position_flags flags, uint32_t recovery_limit,
+                    struct hf_subscribe_params *params)
+{
+    bool recovers = flags.recoverable && request->recover;
+
+    open->has_recover = request->recover;
+    open->is_positioned = flags.positioned;
+    open->is_recoverable = flags.recoverable;
+    open->rejects_unrecovered =
+        recovers && (request->flag & HF_SUBSCRIBE_FLAG_REJECT_UNRECOVERED) != 0;
+    open->since_offset = request->offset;
+    *params = (struct hf_subscribe_params){
+        .recover = recovers,
+        .recovery_limit = recovery_limit == 0 ? HF_LIMIT_NONE : recovery_limit,
+    };
+    if (recovers) {
+        params->since.offset = request->offset;
+        params->since.epoch = hf_epoch_parse(request->epoch.data, request->epoch.len);
+    }
+}
+
+/* All checks are passed: asks the engine. */
+static void start_subscribe(struct hf_session *session, uint32_t id,
+                            const struct hf_subscribe_request *request,
+                            const struct hf_channel_options *options,
+                            const struct hf_channel_caller *caller)
+{
+    const struct hf_config *config = session->worker->config;
+    struct hf_channel_position_flags flags = hf_channel_position_flags(
+        config, options, caller, request->positioned, request->recoverable);
+    struct hf_session_request *open = hf_session_request_new(session, id, request->channel);
+    struct hf_subscription *subscription;
+    struct hf_subscribe_params params;
+    int rc = HF_ENOMEM;
+
+    if (open == NULL) {
+        return;
+    }
+    prepare(open, request, flags, config->client.recovery_max_publication_limit, &params);
+    subscription = hf_subscription_new(session, request->channel, options);
+    if (subscription != NULL) {
+        subscription->request = open;
+        open->subscription = subscription;
+        rc = hf_subscribe(subscription->entry->watch, &params, false, on_subscribed, open);
+    }
+    if (rc != HF_OK) {
+        if (subscription != NULL) {
+            hf_subscription_free(subscription);
+        }
+        hf_session_request_free(open);
+        hf_session_reply_error(session, id, hf_session_engine_error(rc));
+    }
+}
+
+void hf_session_subscribe(struct hf_session *session, uint32_t id,
+                          const struct hf_subscribe_request *request)
+{
+    struct hf_channel_caller caller = {.user = "", .is_subscribed = true};
+    struct hf_channel_ref ref;
+    int code = check_subscribe(session, request, &caller, &ref);
+
+    if (code >= HF_DISCONNECT_CONNECTION_CLOSED) {
+        hf_session_disconnect(session, (enum hf_disconnect_code)code);
+    } else if (code != 0) {
+        hf_session_reply_error(session, id, (enum hf_error_code)code);
+    } else {
+        start_subscribe(session, id, request, ref.options, &caller);
+    }
+}
+
+/* --- unsubscribe ---------------------------------------------------------------------------- */
+
+/* Never comes while the channel's subscribe waits for its first answer: it waits for that. */
+void hf_session_unsubscribe(struct hf_session *session, uint32_t id, struct hf_slice channel)
+{
+    struct hf_subscription *subscription = hf_session_find_subscription(session, channel);
+
+    if (subscription != NULL) {
+        hf_subscription_free(subscription);
+    }
+    hf_session_encoder(session)->unsubscribe(hf_session_reply_begin(session), id);
+    hf_session_reply_end(session);
+}

@@ -1,0 +1,243 @@
+#ifndef HF_CONFIG_CONFIG_H
+#define HF_CONFIG_CONFIG_H
+
+/* Configuration: one immutable struct, filled from flags, environment, file and defaults.
+ *
+ * Threads: loading and freeing happen on one thread; between the two nothing is written, so every
+ * thread may read a loaded configuration without locks.
+ * Ownership: the struct owns every string and array in it; hf_config_free() frees all at once.
+ * Units: `_ms` fields are milliseconds, `_bytes` fields bytes. Strings are never NULL; "" = unset.
+ * Names, defaults and meanings are those of Centrifugo v6 (docs of that product), except for the
+ * section `holdfast`, which is ours; where a meaning differs, the field says so. Ranges are those
+ * of the option table (options.c) and are checked: readers need no second check. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "log.h"
+
+enum hf_engine_type {
+    HF_ENGINE_TYPE_MEMORY,
+    HF_ENGINE_TYPE_REDIS,
+};
+
+/* What the payload of a publication must be. */
+enum hf_data_format {
+    HF_DATA_FORMAT_ANY,         /* option value "": anything but zero bytes */
+    HF_DATA_FORMAT_JSON,        /* a JSON value */
+    HF_DATA_FORMAT_JSON_OBJECT, /* a JSON object */
+    HF_DATA_FORMAT_BINARY,      /* anything, also zero bytes */
+};
+
+/* How the server API reports errors. */
+enum hf_api_error_mode {
+    HF_API_ERROR_MODE_REPLY,     /* option value "": HTTP 200 with an error object */
+    HF_API_ERROR_MODE_TRANSPORT, /* mapped HTTP status, body is the bare error object */
+};
+
+/* How a client recovers; the peer's mode "cache" is not offered yet. */
+enum hf_recovery_mode {
+    HF_RECOVERY_MODE_STREAM, /* option values "" and "stream" */
+};
+
+/* What may be subscribed to in a namespace; the peer's other types are not offered. */
+enum hf_subscription_type {
+    HF_SUBSCRIPTION_TYPE_STREAM, /* option values "" and "stream" */
+};
+
+struct hf_string_list {
+    char **items; /* owned; NULL when count is 0 */
+    size_t count;
+};
+
+/* The options of one namespace, or of the channels without one. */
+struct hf_channel_options {
+    char *name; /* "" for channel.without_namespace */
+
+    uint32_t history_size;  /* publications kept; 0 = no history (then history_ttl_ms is 0 too) */
+    int64_t history_ttl_ms; /* whole seconds; idle time after which a stream is emptied */
+    int64_t history_meta_ttl_ms; /* whole seconds; never 0: channel.history_meta_ttl is filled in */
+
+    bool force_recovery; /* recovery for every subscription; implies force_positioning */
+    bool allow_recovery; /* recovery when the client asks */
+    bool force_positioning;
+    bool allow_positioning;
+    enum hf_recovery_mode force_recovery_mode;
+
+    bool allow_subscribe_for_client;
+    bool allow_subscribe_for_anonymous; /* only adds user "" to the former */
+    bool allow_user_limited_channels;
+
+    bool allow_publish_for_client;
+    bool allow_publish_for_subscriber;
+    bool allow_publish_for_anonymous; /* only adds user "" to the two above */
+
+    bool allow_history_for_client;
+    bool allow_history_for_subscriber;
+    bool allow_history_for_anonymous; /* only adds user "" to the two above */
+
+    enum hf_data_format
+        publication_data_format; /* channel.publication_data_format filled in for "" */
+    enum hf_subscription_type subscription_type;
+};
+
+struct hf_config_http_server {
+    char *address; /* "" = all interfaces */
+    uint32_t port; /* 0 = the kernel picks a free one */
+};
+
+struct hf_config_log {
+    enum hf_log_level level;
+    char *file; /* "" = standard error */
+};
+
+struct hf_config_redis {
+    char *address; /* host:port, redis://, tcp:// or unix://; taken apart by the engine */
+    char *prefix;  /* of every key and pub/sub channel; not "" */
+    uint32_t db;
+    char *user;        /* "" = the default user */
+    char *password;    /* secret; "" = none */
+    char *client_name; /* "" = none */
+    int64_t connect_timeout_ms;
+    int64_t io_timeout_ms;
+};
+
+struct hf_config_engine {
+    enum hf_engine_type type;
+    struct hf_config_redis redis; /* has its defaults also with the memory engine */
+};
+
+struct hf_config_client {
+    struct hf_string_list allowed_origins; /* lower case globs, see origin.h */
+    int64_t ping_interval_ms;              /* 0 = no pings */
+    int64_t pong_timeout_ms;               /* 0 = pongs are not waited for; 0 when pings are off */
+    int64_t stale_close_delay_ms;          /* 0 = an unauthenticated connection may stay */
+    uint32_t channel_limit;                /* subscriptions of one connection; at least 1 */
+    uint64_t queue_max_size_bytes;         /* output queue of one connection; at least 1 */
+    uint32_t connection_limit;             /* connections of this node; 0 = no limit */
+    uint32_t connection_rate_limit; /* new connections per second of this node; 0 = no limit */
+    uint32_t history_max_publication_limit;  /* per history call; 0 = no limit */
+    uint32_t recovery_max_publication_limit; /* per recovery; 0 = all that the stream holds */
+    uint32_t concurrency;                    /* 0 or 1: commands run one after another */
+    bool insecure;
+    bool allow_anonymous_connect_without_token;
+    bool connect_include_server_time;
+};
+
+struct hf_config_websocket {
+    bool disabled;
+    char *handler_prefix;              /* starts with '/', does not end with it */
+    uint64_t message_size_limit_bytes; /* of one incoming message; at least 1 */
+    int64_t write_timeout_ms;          /* at least 1 */
+};
+
+struct hf_config_channel {
+    uint32_t max_length_bytes;
+    char *private_prefix;     /* "" = no private channels */
+    char *namespace_boundary; /* "" = no namespaces */
+    char *user_boundary;      /* "" = no user-limited channels */
+    char *user_separator;     /* "" = one user only */
+    int64_t history_meta_ttl_ms;
+    enum hf_data_format publication_data_format;
+    struct hf_channel_options without_namespace;
+    struct hf_channel_options *namespaces; /* namespace_count of them; NULL for none */
+    size_t namespace_count;
+    uint32_t *namespace_slots;    /* hash table: 0 = free, else index + 1; NULL for no namespaces */
+    uint32_t namespace_slot_mask; /* number of slots - 1; the number is a power of two */
+};
+
+struct hf_config_http_api {
+    bool disabled;
+    bool insecure; /* no key is asked for */
+    char *handler_prefix;
+    char *key; /* secret; "" = every call is refused unless insecure */
+    enum hf_api_error_mode error_mode;
+};
+
+struct hf_config_health {
+    bool enabled; /* true by default, unlike the peer */
+    char *handler_prefix;
+};
+
+/* Limits and knobs that the peer does not have. */
+struct hf_config_holdfast {
+    uint32_t workers;                /* never 0 after loading: the number of cores is filled in */
+    int64_t linger_ms;               /* a stream without subscribers stays warm; 0 = not at all */
+    uint32_t lingering_streams_max;  /* of the node */
+    uint32_t tail_max_publications;  /* per stream */
+    uint64_t tail_max_bytes;         /* per stream */
+    uint64_t tails_max_bytes;        /* all streams of the node */
+    uint32_t page_max_publications;  /* one page of recovered publications */
+    uint64_t page_max_bytes;         /* same */
+    int64_t store_wait_ms;           /* requests wait so long for a store that is away */
+    uint32_t pending_requests_max;   /* requests waiting inside the engine */
+    uint64_t pending_bytes_max;      /* payload bytes waiting for the store */
+    uint32_t loads_in_flight_max;    /* reads of streams asked of the store at once */
+    uint64_t mailbox_max_bytes;      /* one worker's mailbox from the engine */
+    uint32_t session_requests_max;   /* commands of one client waiting for the engine */
+    uint32_t broadcast_channels_max; /* channels in one broadcast call */
+    uint32_t registry_nodes_max;     /* other nodes remembered */
+    uint64_t http_body_max_bytes;    /* request body of the server API */
+    uint64_t http_header_max_bytes;  /* request line and headers of any request */
+    int64_t http_timeout_ms;         /* a request must be complete within it */
+    int64_t http_idle_timeout_ms;    /* keep-alive connection without a request */
+};
+
+struct hf_config {
+    struct hf_config_http_server http_server;
+    struct hf_config_log log;
+    struct hf_config_engine engine;
+    struct hf_config_client client;
+    struct hf_config_websocket websocket;
+    struct hf_config_channel channel;
+    struct hf_config_http_api http_api;
+    struct hf_config_health health;
+    struct hf_config_holdfast holdfast;
+    char *node_name; /* `<hostname>_<port>` is filled in when not set */
+    char *pid_file;  /* "" = none is written */
+    int64_t shutdown_timeout_ms;
+};
+
+/* What the caller of hf_config_load() has to do. */
+enum hf_config_status {
+    HF_CONFIG_LOADED,      /* config is set; log the warnings and go on */
+    HF_CONFIG_HELP,        /* print text to standard output, exit 0 */
+    HF_CONFIG_VERSION,     /* print text to standard output, exit 0 */
+    HF_CONFIG_BAD_USAGE,   /* a flag is wrong: print errors to standard error, exit 2 */
+    HF_CONFIG_BAD_CONTENT, /* a value or key is wrong: print errors to standard error, exit 1 */
+    HF_CONFIG_NO_MEMORY,   /* nothing is set, exit 1 */
+};
+
+struct hf_config_result {
+    struct hf_config *config;       /* NULL unless HF_CONFIG_LOADED; may be taken: set it to NULL */
+    char *text;                     /* HELP and VERSION, else NULL */
+    struct hf_string_list errors;   /* all that were found, each "source: key: what is wrong" */
+    struct hf_string_list warnings; /* same form; may be there with every status */
+};
+
+/* Reads the configuration. Later sources win: defaults, file, environment, flags.
+ * argv (argc entries, argv[0] is the program) and envp (NULL-terminated "NAME=value") are borrowed
+ * until return. Without -c/--config, `config.json` in the working directory is read when it exists.
+ * Fills *result in every case; end with hf_config_result_fini(). No value of a secret option ever
+ * appears in a message. */
+enum hf_config_status hf_config_load(struct hf_config_result *result, int argc,
+                                     const char *const argv[], const char *const envp[])
+    __attribute__((warn_unused_result));
+
+/* Frees what the result still owns. A zeroed result is fine. */
+void hf_config_result_fini(struct hf_config_result *result);
+
+/* Frees a configuration that was taken out of a result; NULL is fine. */
+void hf_config_free(struct hf_config *config);
+
+/* The configuration in effect as JSON (v6 layout, indented), secrets shown as "***". The caller
+ * frees the text; NULL when memory is out. */
+char *hf_config_describe(const struct hf_config *config) __attribute__((warn_unused_result));
+
+/* The namespace with that name (len bytes, borrowed), or NULL. Reads only; a hash lookup. */
+const struct hf_channel_options *hf_config_find_namespace(const struct hf_config *config,
+                                                          const char *name, size_t len)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,298 @@
+#include "config/options.h"
+
+#include <assert.h>
+
+#include "config/config.h"
+
+static_assert(sizeof(enum hf_engine_type) == sizeof(unsigned), "enums are stored as unsigned");
+
+#define KIB         INT64_C(1024)
+#define MIB         (1024 * KIB)
+#define GIB         (1024 * MIB)
+#define SECOND      INT64_C(1000)
+#define HOUR        (3600 * SECOND)
+#define CENTURY     (876000 * HOUR)
+#define COUNT_MAX   INT64_C(4000000000)
+#define BYTES_MAX   (1024 * GIB)
+#define MESSAGE_MAX GIB
+
+/* One line per option: path, field, default, then range or choices, flags, help. */
+#define AT(field) offsetof(struct hf_config, field)
+#define IN(field) offsetof(struct hf_channel_options, field)
+
+#define FLAG(path_, at_, default_, help_)                                                          \
+    {                                                                                              \
+        .path = path_, .type = HF_OPTION_BOOL, .offset = at_, .fallback = default_, .help = help_  \
+    }
+#define NUMBER(type_, path_, at_, default_, min_, max_, flags_, help_)                             \
+    {                                                                                              \
+        .path = path_, .type = type_, .offset = at_, .fallback = default_, .min = min_,            \
+        .max = max_, .flags = flags_, .help = help_                                                \
+    }
+#define INT(...)      NUMBER(HF_OPTION_INT, __VA_ARGS__)
+#define BYTES(...)    NUMBER(HF_OPTION_BYTES, __VA_ARGS__)
+#define DURATION(...) NUMBER(HF_OPTION_DURATION, __VA_ARGS__)
+#define STRING(path_, at_, default_, flags_, help_)                                                \
+    {                                                                                              \
+        .path = path_, .type = HF_OPTION_STRING, .offset = at_, .fallback = default_,              \
+        .flags = flags_, .help = help_                                                             \
+    }
+#define LIST(path_, at_, help_)                                                                    \
+    {                                                                                              \
+        .path = path_, .type = HF_OPTION_LIST, .offset = at_, .fallback = "", .help = help_        \
+    }
+#define ENUM(path_, at_, default_, choices_, help_)                                                \
+    {                                                                                              \
+        .path = path_, .type = HF_OPTION_ENUM, .offset = at_, .fallback = default_,                \
+        .choices = choices_, .help = help_                                                         \
+    }
+
+static const struct hf_option_choice log_levels[] = {
+    {"trace", HF_LOG_TRACE, true}, {"debug", HF_LOG_DEBUG, true},
+    {"info", HF_LOG_INFO, true},   {"warn", HF_LOG_WARN, true},
+    {"error", HF_LOG_ERROR, true}, {"none", HF_LOG_NONE, true},
+    {"fatal", 0, false},           {NULL, 0, false},
+};
+
+static const struct hf_option_choice engine_types[] = {
+    {"memory", HF_ENGINE_TYPE_MEMORY, true},
+    {"redis", HF_ENGINE_TYPE_REDIS, true},
+    {"nats", 0, false},
+    {"postgres", 0, false},
+    {"tarantool", 0, false},
+    {NULL, 0, false},
+};
+
+static const struct hf_option_choice data_formats[] = {
+    {"", HF_DATA_FORMAT_ANY, true},
+    {"json", HF_DATA_FORMAT_JSON, true},
+    {"json_object", HF_DATA_FORMAT_JSON_OBJECT, true},
+    {"binary", HF_DATA_FORMAT_BINARY, true},
+    {NULL, 0, false},
+};
+
+static const struct hf_option_choice error_modes[] = {
+    {"", HF_API_ERROR_MODE_REPLY, true},
+    {"transport", HF_API_ERROR_MODE_TRANSPORT, true},
+    {NULL, 0, false},
+};
+
+static const struct hf_option_choice recovery_modes[] = {
+    {"", HF_RECOVERY_MODE_STREAM, true},
+    {"stream", HF_RECOVERY_MODE_STREAM, true},
+    {"cache", 0, false},
+    {NULL, 0, false},
+};
+
+static const struct hf_option_choice subscription_types[] = {
+    {"", HF_SUBSCRIPTION_TYPE_STREAM, true},
+    {"stream", HF_SUBSCRIPTION_TYPE_STREAM, true},
+    {"map", 0, false},
+    {"map_clients", 0, false},
+    {"map_users", 0, false},
+    {"shared_poll", 0, false},
+    {NULL, 0, false},
+};
+
+/* clang-format off */
+const struct hf_option hf__options[] = {
+    STRING("http_server.address", AT(http_server.address), "", 0,
+           "address to listen on; empty = all interfaces"),
+    INT("http_server.port", AT(http_server.port), "8000", 0, 65535, 0,
+        "port for clients, server API and health; 0 = a free one"),
+
+    ENUM("log.level", AT(log.level), "info", log_levels, "least important level that is logged"),
+    STRING("log.file", AT(log.file), "", 0, "file to log to; empty = standard error"),
+
+    STRING("node.name", AT(node_name), "", 0,
+           "name of this node in the server API; empty = <hostname>_<port>"),
+    STRING("pid_file", AT(pid_file), "", 0, "file to write the process id to; empty = none"),
+    DURATION("shutdown.timeout", AT(shutdown_timeout_ms), "30s", 1, 24 * HOUR, 0,
+             "how long a graceful stop may take"),
+
+    ENUM("engine.type", AT(engine.type), "memory", engine_types,
+         "where streams live: memory (one node only) or redis (any number of nodes)"),
+    STRING("engine.redis.address", AT(engine.redis.address), "redis://127.0.0.1:6379",
+           HF_OPTION_NOT_EMPTY | HF_OPTION_URL | HF_OPTION_SINGLE,
+           "host:port, redis://[[user]:password@]host:port[/db] or unix://[[user]:password@]/path"),
+    STRING("engine.redis.prefix", AT(engine.redis.prefix), "holdfast", HF_OPTION_NOT_EMPTY,
+           "start of every key and pub/sub channel"),
+    INT("engine.redis.db", AT(engine.redis.db), "0", 0, INT32_MAX, 0,
+        "database number; pub/sub ignores it, so set prefixes to keep setups apart"),
+    STRING("engine.redis.user", AT(engine.redis.user), "", 0, "user name for AUTH"),
+    STRING("engine.redis.password", AT(engine.redis.password), "", HF_OPTION_SECRET,
+           "password for AUTH"),
+    STRING("engine.redis.client_name", AT(engine.redis.client_name), "", 0,
+           "name of our connections in CLIENT LIST"),
+    DURATION("engine.redis.connect_timeout", AT(engine.redis.connect_timeout_ms), "1s", 1, HOUR, 0,
+             "time to open a connection"),
+    DURATION("engine.redis.io_timeout", AT(engine.redis.io_timeout_ms), "4s", 1, HOUR, 0,
+             "time for an answer"),
+
+    LIST("client.allowed_origins", AT(client.allowed_origins),
+         "globs of web page origins that may connect; \"*\" alone = all, empty = only clients that "
+         "send no Origin"),
+    DURATION("client.ping_interval", AT(client.ping_interval_ms), "25s", SECOND, 24 * HOUR,
+             HF_OPTION_ZERO_TOO | HF_OPTION_MINUS_ONE,
+             "time between pings; 0 = no pings (the peer takes 25s instead)"),
+    DURATION("client.pong_timeout", AT(client.pong_timeout_ms), "8s", 1, 24 * HOUR,
+             HF_OPTION_ZERO_TOO | HF_OPTION_MINUS_ONE,
+             "time a client has to answer a ping, shorter than the interval; 0 = pongs are not "
+             "waited for (the peer takes 8s instead)"),
+    DURATION("client.stale_close_delay", AT(client.stale_close_delay_ms), "10s", 1, HOUR,
+             HF_OPTION_ZERO_TOO,
+             "time a client has to send its connect command; 0 = no limit (the peer takes 10s "
+             "instead)"),
+    INT("client.channel_limit", AT(client.channel_limit), "128", 1, COUNT_MAX, 0,
+        "subscriptions of one connection"),
+    BYTES("client.queue_max_size", AT(client.queue_max_size_bytes), "1048576", 1, 16 * GIB, 0,
+          "bytes that may wait for a slow client before it is disconnected"),
+    INT("client.connection_limit", AT(client.connection_limit), "0", 0, COUNT_MAX, 0,
+        "connections of this node; 0 = no limit"),
+    INT("client.connection_rate_limit", AT(client.connection_rate_limit), "0", 0, COUNT_MAX, 0,
+        "new connections per second of this node; 0 = no limit"),
+    INT("client.history_max_publication_limit", AT(client.history_max_publication_limit), "300", 0,
+        COUNT_MAX, 0,
+        "publications in the answer to one history call of a client; 0 = no limit (the peer takes "
+        "300 instead)"),
+    INT("client.recovery_max_publication_limit", AT(client.recovery_max_publication_limit), "300",
+        0, COUNT_MAX, 0,
+        "publications one recovery may deliver; 0 = all that the stream holds (the peer takes 300 "
+        "instead)"),
+    INT("client.concurrency", AT(client.concurrency), "0", 0, 1, 0,
+        "0 or 1: commands of a connection run one after another; more is not offered"),
+    FLAG("client.insecure", AT(client.insecure), "false",
+         "no tokens and no permissions: for development only"),
+    FLAG("client.allow_anonymous_connect_without_token",
+         AT(client.allow_anonymous_connect_without_token), "false",
+         "clients without a token are let in as the anonymous user"),
+    FLAG("client.connect_include_server_time", AT(client.connect_include_server_time), "false",
+         "the answer to connect carries the server's time"),
+
+    FLAG("websocket.disabled", AT(websocket.disabled), "false", "no WebSocket endpoint"),
+    STRING("websocket.handler_prefix", AT(websocket.handler_prefix), "/connection/websocket",
+           HF_OPTION_PATH, "URL path of the WebSocket endpoint"),
+    BYTES("websocket.message_size_limit", AT(websocket.message_size_limit_bytes), "65536", 1,
+          MESSAGE_MAX, 0, "bytes of one message from a client"),
+    DURATION("websocket.write_timeout", AT(websocket.write_timeout_ms), "1s", 1, HOUR, 0,
+             "time after which a connection that takes no bytes is dropped"),
+
+    INT("channel.max_length", AT(channel.max_length_bytes), "255", 1, 65535, 0,
+        "bytes of a channel name that clients may subscribe to"),
+    STRING("channel.private_prefix", AT(channel.private_prefix), "$", 0,
+           "start of channels that need a subscription token; empty = none (the peer takes $ "
+           "instead)"),
+    STRING("channel.namespace_boundary", AT(channel.namespace_boundary), ":", 0,
+           "ends the namespace in a channel name; empty = no namespaces (the peer takes : instead)"),
+    STRING("channel.user_boundary", AT(channel.user_boundary), "#", 0,
+           "starts the list of users in a channel name; empty = none (the peer takes # instead)"),
+    STRING("channel.user_separator", AT(channel.user_separator), ",", 0,
+           "stands between users in a channel name; empty = one user only (the peer takes , "
+           "instead)"),
+    DURATION("channel.history_meta_ttl", AT(channel.history_meta_ttl_ms), "720h", SECOND, CENTURY,
+             HF_OPTION_WHOLE_SECONDS,
+             "time that the position of an unused stream is remembered, where the namespace does "
+             "not say"),
+    ENUM("channel.publication_data_format", AT(channel.publication_data_format), "", data_formats,
+         "what payloads must be, where the namespace does not say; empty = not empty"),
+
+    FLAG("http_api.disabled", AT(http_api.disabled), "false", "no server API"),
+    STRING("http_api.handler_prefix", AT(http_api.handler_prefix), "/api", HF_OPTION_PATH,
+           "URL path of the server API"),
+    STRING("http_api.key", AT(http_api.key), "", HF_OPTION_SECRET,
+           "key that callers of the server API must send; empty = every call is refused"),
+    FLAG("http_api.insecure", AT(http_api.insecure), "false", "the server API asks for no key"),
+    ENUM("http_api.error_mode", AT(http_api.error_mode), "", error_modes,
+         "empty: errors come with status 200; transport: with a fitting HTTP status"),
+
+    FLAG("health.enabled", AT(health.enabled), "true", "health endpoints (the peer: false)"),
+    STRING("health.handler_prefix", AT(health.handler_prefix), "/health", HF_OPTION_PATH,
+           "URL path of the health endpoints"),
+
+    INT("holdfast.workers", AT(holdfast.workers), "0", 0, 1024, 0,
+        "worker threads for connections; 0 = one per core"),
+    DURATION("holdfast.linger", AT(holdfast.linger_ms), "60s", 0, 24 * HOUR, 0,
+             "time a stream without subscribers is kept warm; 0 = not at all"),
+    INT("holdfast.lingering_streams_max", AT(holdfast.lingering_streams_max), "100000", 0,
+        COUNT_MAX, 0, "streams without subscribers kept warm; 0 = none"),
+    INT("holdfast.tail_max_publications", AT(holdfast.tail_max_publications), "1024", 1, 1 << 24, 0,
+        "newest publications of a stream kept in memory"),
+    BYTES("holdfast.tail_max_bytes", AT(holdfast.tail_max_bytes), "1MiB", 1, BYTES_MAX, 0,
+          "bytes of the newest publications of a stream kept in memory"),
+    BYTES("holdfast.tails_max_bytes", AT(holdfast.tails_max_bytes), "256MiB", 1, BYTES_MAX, 0,
+          "bytes of the newest publications of all streams kept in memory"),
+    INT("holdfast.page_max_publications", AT(holdfast.page_max_publications), "512", 1, 1 << 20, 0,
+        "publications of one page of a recovery"),
+    BYTES("holdfast.page_max_bytes", AT(holdfast.page_max_bytes), "256KiB", 1, GIB, 0,
+          "bytes of one page of a recovery; a larger publication makes a page of its own"),
+    DURATION("holdfast.store_wait", AT(holdfast.store_wait_ms), "4s", 0, HOUR, 0,
+             "time that requests wait for a store that is away; 0 = they fail at once"),
+    INT("holdfast.pending_requests_max", AT(holdfast.pending_requests_max), "100000", 1, COUNT_MAX,
+        0, "requests of this node waiting inside the engine"),
+    BYTES("holdfast.pending_bytes_max", AT(holdfast.pending_bytes_max), "64MiB", 1, BYTES_MAX, 0,
+          "payload bytes of this node waiting for the store"),
+    INT("holdfast.loads_in_flight_max", AT(holdfast.loads_in_flight_max), "64", 1, 1 << 20, 0,
+        "reads of streams asked of the store at once"),
+    BYTES("holdfast.mailbox_max_bytes", AT(holdfast.mailbox_max_bytes), "64MiB", 1, BYTES_MAX, 0,
+          "bytes waiting between the engine and one worker"),
+    INT("holdfast.session_requests_max", AT(holdfast.session_requests_max), "1024", 1, 1 << 24, 0,
+        "commands of one client waiting for an answer of the engine"),
+    INT("holdfast.broadcast_channels_max", AT(holdfast.broadcast_channels_max), "10000", 1, 1 << 24,
+        0, "channels in one broadcast call of the server API"),
+    INT("holdfast.registry_nodes_max", AT(holdfast.registry_nodes_max), "1024", 1, 1 << 20, 0,
+        "other nodes that a node remembers"),
+    BYTES("holdfast.http_body_max", AT(holdfast.http_body_max_bytes), "10MiB", 1, GIB, 0,
+          "bytes of the body of a server API request"),
+    BYTES("holdfast.http_header_max", AT(holdfast.http_header_max_bytes), "16KiB", 256, 16 * MIB, 0,
+          "bytes of the request line and headers of a request"),
+    DURATION("holdfast.http_timeout", AT(holdfast.http_timeout_ms), "10s", 1, HOUR, 0,
+             "time in which a request must be complete"),
+    DURATION("holdfast.http_idle_timeout", AT(holdfast.http_idle_timeout_ms), "60s", 1, 24 * HOUR,
+             0, "time that a kept-alive connection may wait for its next request"),
+};
+
+const struct hf_option hf__channel_options[] = {
+    STRING("name", IN(name), "", 0, "name of the namespace; only in channel.namespaces"),
+    INT("history_size", IN(history_size), "0", 0, COUNT_MAX, 0,
+        "publications kept per channel; 0 = no history"),
+    DURATION("history_ttl", IN(history_ttl_ms), "0s", SECOND, CENTURY,
+             HF_OPTION_ZERO_TOO | HF_OPTION_WHOLE_SECONDS,
+             "time without publications after which a channel's history is dropped; 0 = no history"),
+    DURATION("history_meta_ttl", IN(history_meta_ttl_ms), "0s", SECOND, CENTURY,
+             HF_OPTION_ZERO_TOO | HF_OPTION_WHOLE_SECONDS,
+             "time that the position of an unused stream is remembered; 0 = "
+             "channel.history_meta_ttl"),
+    FLAG("force_recovery", IN(force_recovery), "false", "every subscription recovers"),
+    FLAG("allow_recovery", IN(allow_recovery), "false", "subscriptions that ask for it recover"),
+    FLAG("force_positioning", IN(force_positioning), "false", "every subscription is positioned"),
+    FLAG("allow_positioning", IN(allow_positioning), "false",
+         "subscriptions that ask for it are positioned"),
+    ENUM("force_recovery_mode", IN(force_recovery_mode), "", recovery_modes,
+         "empty or stream: all that was missed"),
+    FLAG("allow_subscribe_for_client", IN(allow_subscribe_for_client), "false",
+         "clients may subscribe"),
+    FLAG("allow_subscribe_for_anonymous", IN(allow_subscribe_for_anonymous), "false",
+         "with allow_subscribe_for_client: also the anonymous user"),
+    FLAG("allow_user_limited_channels", IN(allow_user_limited_channels), "false",
+         "users may subscribe to channels that list them"),
+    FLAG("allow_publish_for_client", IN(allow_publish_for_client), "false", "clients may publish"),
+    FLAG("allow_publish_for_subscriber", IN(allow_publish_for_subscriber), "false",
+         "subscribers may publish"),
+    FLAG("allow_publish_for_anonymous", IN(allow_publish_for_anonymous), "false",
+         "with one of the others: also the anonymous user"),
+    FLAG("allow_history_for_client", IN(allow_history_for_client), "false",
+         "clients may read the history"),
+    FLAG("allow_history_for_subscriber", IN(allow_history_for_subscriber), "false",
+         "subscribers may read the history"),
+    FLAG("allow_history_for_anonymous", IN(allow_history_for_anonymous), "false",
+         "with one of the others: also the anonymous user"),
+    ENUM("publication_data_format", IN(publication_data_format), "", data_formats,
+         "what payloads must be; empty = channel.publication_data_format"),
+    ENUM("subscription_type", IN(subscription_type), "", subscription_types,
+         "empty or stream: a stream of publications"),
+};
+/* clang-format on */
+
+const size_t hf__option_count = sizeof(hf__options) / sizeof(hf__options[0]);
+const size_t hf__channel_option_count =
+    sizeof(hf__channel_options) / sizeof(hf__channel_options[0]);

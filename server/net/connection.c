@@ -1,0 +1,573 @@
+#include "net/connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <holdfast/error.h>
+
+#include "codes.h"
+#include "net/output.h"
+#include "net/worker_loop.h"
+
+enum { DEFAULT_WRITE_TIMEOUT_MS = 10000 };
+
+enum connection_state {
+    CONNECTION_OPEN,
+    CONNECTION_FINISHING, /* the queue is being written; input is thrown away */
+    CONNECTION_LINGERING, /* our side is shut down; waiting for the peer's end */
+    CONNECTION_CLOSED,    /* on_closed and the memory's end come with the end of the turn */
+};
+
+struct hf_connection {
+    struct event event; /* holds the descriptor */
+    struct hf_wheel_entry timer;
+    struct hf_worker *worker;
+    const struct hf_connection_driver *driver;
+    void *state; /* the driver's */
+    struct hf_connection *next;
+    struct hf_connection **link;     /* what points here in worker->priv->connections */
+    struct hf_connection *next_work; /* in worker->priv->with_work while has_work */
+    struct hf_output output;
+    size_t queue_max;  /* bytes; 0: no limit */
+    char *input;       /* owned; what the driver has left unconsumed; NULL: nothing */
+    size_t input_len;  /* bytes */
+    size_t input_size; /* allocated */
+    uint64_t driver_deadline_ms;
+    uint64_t io_deadline_ms; /* open: the stalled write; closing: its end. UINT64_MAX: none */
+    uint32_t write_timeout_ms;
+    uint16_t close_code;
+    uint8_t state_now; /* enum connection_state */
+    uint8_t interest;  /* EV_READ, EV_WRITE as registered */
+    bool has_work : 1;
+    bool is_reading : 1; /* the driver wants input */
+    bool is_blocked : 1; /* the kernel has refused output */
+    bool saw_end : 1;    /* the peer has shut down its side */
+    bool wants_drain : 1;
+    bool wants_later : 1;
+    bool is_awaited : 1;        /* was open when draining began */
+    bool has_waiting_input : 1; /* reading is on again: the driver gets `input` */
+};
+
+static void add_work(struct hf_connection *connection)
+{
+    if (!connection->has_work) {
+        connection->has_work = true;
+        connection->next_work = connection->worker->priv->with_work;
+        connection->worker->priv->with_work = connection;
+    }
+}
+
+static void arm_timer(struct hf_connection *connection)
+{
+    uint64_t deadline_ms = connection->io_deadline_ms;
+    if (connection->state_now == CONNECTION_OPEN && connection->driver_deadline_ms < deadline_ms) {
+        deadline_ms = connection->driver_deadline_ms;
+    }
+    hf_wheel_set(connection->worker->wheel, &connection->timer, deadline_ms);
+}
+
+static void set_io_deadline(struct hf_connection *connection, uint64_t deadline_ms)
+{
+    if (connection->io_deadline_ms != deadline_ms) {
+        connection->io_deadline_ms = deadline_ms;
+        arm_timer(connection);
+    }
+}
+
+/* The end without delay: nothing more is written; the driver hears of it when the turn ends. */
+static void close_now(struct hf_connection *connection, unsigned code)
+{
+    if (connection->state_now == CONNECTION_CLOSED) {
+        return;
+    }
+    if (connection->state_now == CONNECTION_OPEN) {
+        connection->close_code = (uint16_t)code;
+    }
+    connection->state_now = CONNECTION_CLOSED;
+    hf_output_clear(&connection->output);
+    hf_wheel_cancel(connection->worker->wheel, &connection->timer);
+    add_work(connection);
+}
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+static bool takes_input(const struct hf_connection *connection)
+{
+    return connection->state_now == CONNECTION_OPEN && connection->is_reading;
+}
+
+/* Hands bytes to the driver, and to its successor when it is switched. Returns what was used. */
+static size_t deliver(struct hf_connection *connection, char *data, size_t len)
+{
+    size_t used = 0;
+    while (used < len && takes_input(connection)) {
+        const struct hf_connection_driver *driver = connection->driver;
+        used += driver->on_input(connection, data + used, len - used);
+        if (connection->driver == driver) {
+            break;
+        }
+    }
+    return used;
+}
+
+static void deliver_kept(struct hf_connection *connection)
+{
+    size_t used = deliver(connection, connection->input, connection->input_len);
+    connection->input_len -= used;
+    if (connection->input_len == 0) {
+        free(connection->input);
+        connection->input = NULL;
+        connection->input_size = 0;
+    } else if (used > 0) {
+        memmove(connection->input, connection->input + used, connection->input_len);
+    }
+}
+
+static void deliver_new(struct hf_connection *connection, char *data, size_t len)
+{
+    size_t used = deliver(connection, data, len);
+    if (used == len || connection->state_now != CONNECTION_OPEN) {
+        return;
+    }
+    connection->input = malloc(len - used);
+    if (connection->input == NULL) {
+        close_now(connection, HF_DISCONNECT_SERVER_ERROR);
+        return;
+    }
+    memcpy(connection->input, data + used, len - used);
+    connection->input_len = connection->input_size = len - used;
+}
+
+/* Appends bytes that did not fit behind those that are kept. */
+static bool keep_more(struct hf_connection *connection, const char *data, size_t len)
+{
+    size_t size = connection->input_size * 2;
+    if (size < connection->input_len + len) {
+        size = connection->input_len + len;
+    }
+    char *input = realloc(connection->input, size);
+    if (input == NULL) {
+        close_now(connection, HF_DISCONNECT_SERVER_ERROR);
+        return false;
+    }
+    memcpy(input + connection->input_len, data, len);
+    connection->input = input;
+    connection->input_len += len;
+    connection->input_size = size;
+    return true;
+}
+
+/* Reads behind what is kept, and beyond its memory into the scratch buffer. */
+static ssize_t read_socket(struct hf_connection *connection)
+{
+    char *scratch = connection->worker->priv->scratch;
+    size_t room = connection->input_size - connection->input_len;
+    struct iovec vectors[2] = {
+        {.iov_base = connection->input + connection->input_len, .iov_len = room},
+        {.iov_base = scratch, .iov_len = HF_LOOP_SCRATCH_BYTES},
+    };
+    evutil_socket_t fd = event_get_fd(&connection->event);
+    if (connection->input == NULL) {
+        return recv(fd, scratch, HF_LOOP_SCRATCH_BYTES, 0);
+    }
+    return readv(fd, vectors, 2);
+}
+
+static void take_bytes(struct hf_connection *connection, size_t len)
+{
+    hf_counter_add(&connection->worker->counters.bytes_in, len);
+    if (connection->state_now != CONNECTION_OPEN) {
+        return; /* thrown away: nobody will look at it */
+    }
+    char *scratch = connection->worker->priv->scratch;
+    if (connection->input == NULL) {
+        deliver_new(connection, scratch, len);
+        return;
+    }
+    size_t room = connection->input_size - connection->input_len;
+    if (len <= room) {
+        connection->input_len += len;
+    } else {
+        connection->input_len += room;
+        if (!keep_more(connection, scratch, len - room)) {
+            return;
+        }
+    }
+    deliver_kept(connection);
+}
+
+static void take_end(struct hf_connection *connection)
+{
+    connection->saw_end = true;
+    if (connection->state_now == CONNECTION_FINISHING) {
+        add_work(connection); /* stop reading; the queue is still wanted */
+    } else if (connection->state_now == CONNECTION_OPEN && connection->driver->answers_after_end &&
+               connection->output.count > 0) {
+        hf_connection_close(connection, HF_DISCONNECT_CONNECTION_CLOSED, true,
+                            connection->write_timeout_ms);
+    } else {
+        close_now(connection, HF_DISCONNECT_CONNECTION_CLOSED);
+    }
+}
+
+static void on_readable(struct hf_connection *connection)
+{
+    ssize_t len = read_socket(connection);
+    if (len > 0) {
+        take_bytes(connection, (size_t)len);
+    } else if (len == 0) {
+        take_end(connection);
+    } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        close_now(connection, HF_DISCONNECT_CONNECTION_CLOSED);
+    }
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+static void on_event(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    struct hf_connection *connection = context;
+    hf__loop_wake(connection->worker);
+    if (connection->state_now == CONNECTION_CLOSED) {
+        return;
+    }
+    if ((what & EV_WRITE) != 0) {
+        connection->is_blocked = false;
+        add_work(connection);
+    }
+    if ((what & EV_READ) != 0) {
+        on_readable(connection);
+    }
+}
+
+static void on_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
+{
+    struct hf_connection *connection =
+        (struct hf_connection *)((char *)entry - offsetof(struct hf_connection, timer));
+    if (connection->io_deadline_ms <= now_ms) {
+        close_now(connection, HF_DISCONNECT_WRITE_ERROR);
+        return;
+    }
+    if (connection->state_now == CONNECTION_OPEN && connection->driver_deadline_ms <= now_ms) {
+        connection->driver_deadline_ms = UINT64_MAX;
+        connection->driver->on_deadline(connection, now_ms);
+    }
+    if (connection->state_now != CONNECTION_CLOSED) {
+        arm_timer(connection);
+    }
+}
+
+/* Registers with the loop exactly what the connection waits for now. */
+static void update_interest(struct hf_connection *connection)
+{
+    bool reads =
+        connection->state_now == CONNECTION_OPEN ? connection->is_reading : !connection->saw_end;
+    short interest = (short)((reads ? EV_READ : 0) | (connection->is_blocked ? EV_WRITE : 0));
+    if (interest == connection->interest) {
+        return;
+    }
+    evutil_socket_t fd = event_get_fd(&connection->event);
+    event_del(&connection->event);
+    connection->interest = (uint8_t)interest;
+    if (interest == 0) {
+        return;
+    }
+    event_assign(&connection->event, connection->worker->base, fd, (short)(interest | EV_PERSIST),
+                 on_event, connection);
+    if (event_add(&connection->event, NULL) != 0) {
+        connection->interest = 0;
+        close_now(connection, HF_DISCONNECT_SERVER_ERROR);
+    }
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+static void write_output(struct hf_connection *connection)
+{
+    struct hf_worker_counters *counters = &connection->worker->counters;
+    uint64_t written = 0;
+    uint64_t calls = 0;
+    enum hf_output_result result =
+        hf_output_write(&connection->output, event_get_fd(&connection->event), &written, &calls);
+    hf_counter_add(&counters->bytes_out, written);
+    hf_counter_add(&counters->writes, calls);
+    if (result == HF_OUTPUT_FAILED) {
+        close_now(connection, HF_DISCONNECT_CONNECTION_CLOSED);
+        return;
+    }
+    connection->is_blocked = result == HF_OUTPUT_BLOCKED;
+    if (connection->state_now != CONNECTION_OPEN) {
+        return; /* the time for finishing is fixed */
+    }
+    if (result == HF_OUTPUT_EMPTY) {
+        set_io_deadline(connection, UINT64_MAX);
+    } else if (written > 0 || connection->io_deadline_ms == UINT64_MAX) {
+        set_io_deadline(connection, connection->worker->now_ms + connection->write_timeout_ms);
+    }
+}
+
+void hf_connection_send(struct hf_connection *connection, struct hf_frame *frame)
+{
+    if (connection->state_now != CONNECTION_OPEN) {
+        return;
+    }
+    if (!hf_output_push(&connection->output, frame)) {
+        close_now(connection, HF_DISCONNECT_SERVER_ERROR);
+        return;
+    }
+    size_t max = connection->queue_max;
+    if (max != 0 && connection->output.bytes > max && !connection->is_blocked) {
+        /* Much for one turn is not yet a slow peer: ask the kernel first. */
+        write_output(connection);
+    }
+    if (max != 0 && connection->output.bytes > max) {
+        hf_counter_add(&connection->worker->counters.slow_disconnects, 1);
+        close_now(connection, HF_DISCONNECT_SLOW);
+        return;
+    }
+    if (!connection->is_blocked || (connection->interest & EV_WRITE) == 0) {
+        add_work(connection);
+    }
+}
+
+/* --- the end of the turn -------------------------------------------------------------------- */
+
+static void finish_output(struct hf_connection *connection)
+{
+    if (connection->state_now != CONNECTION_FINISHING || connection->output.count > 0) {
+        return;
+    }
+    if (connection->saw_end || shutdown(event_get_fd(&connection->event), SHUT_WR) != 0) {
+        close_now(connection, connection->close_code);
+        return;
+    }
+    connection->state_now = CONNECTION_LINGERING;
+}
+
+static void dispose(struct hf_connection *connection)
+{
+    evutil_socket_t fd = event_get_fd(&connection->event);
+    event_del(&connection->event);
+    close(fd);
+    if (connection->driver != NULL) {
+        connection->driver->on_closed(connection, connection->close_code);
+    }
+    hf_wheel_cancel(connection->worker->wheel, &connection->timer);
+    hf_output_clear(&connection->output);
+    free(connection->input);
+    *connection->link = connection->next;
+    if (connection->next != NULL) {
+        connection->next->link = connection->link;
+    }
+    hf_counter_sub(&connection->worker->counters.connections, 1);
+    connection->worker->priv->awaited -= connection->is_awaited;
+    free(connection);
+}
+
+static void do_work(struct hf_connection *connection)
+{
+    if (connection->wants_later && connection->state_now != CONNECTION_CLOSED) {
+        connection->wants_later = false;
+        connection->driver->on_later(connection);
+    }
+    if (connection->has_waiting_input && takes_input(connection)) {
+        connection->has_waiting_input = false;
+        if (connection->input != NULL) {
+            deliver_kept(connection);
+        }
+    }
+    if (connection->output.count > 0 && !connection->is_blocked) {
+        write_output(connection);
+    }
+    if (connection->wants_drain && connection->output.count == 0 &&
+        connection->state_now == CONNECTION_OPEN) {
+        connection->wants_drain = false;
+        connection->driver->on_drained(connection);
+    }
+    finish_output(connection);
+    if (connection->state_now != CONNECTION_CLOSED) {
+        update_interest(connection);
+    }
+}
+
+void hf__connections_work(struct hf_worker *worker)
+{
+    struct hf_connection *connection = worker->priv->with_work;
+    worker->priv->with_work = NULL;
+    while (connection != NULL) {
+        struct hf_connection *next = connection->next_work;
+        connection->has_work = false;
+        if (connection->state_now != CONNECTION_CLOSED) {
+            do_work(connection);
+        } else {
+            /* A driver's last words must not put a dying connection on the list again. */
+            connection->has_work = true;
+            dispose(connection);
+        }
+        connection = next;
+    }
+}
+
+void hf__connections_drain(struct hf_worker *worker)
+{
+    struct hf_connection *connection = worker->priv->connections;
+    for (; connection != NULL; connection = connection->next) {
+        connection->is_awaited = true;
+        worker->priv->awaited++;
+        if (connection->state_now == CONNECTION_OPEN) {
+            connection->driver->on_drain(connection);
+        }
+    }
+}
+
+void hf__connections_close(struct hf_worker *worker, unsigned code)
+{
+    struct hf_connection *connection = worker->priv->connections;
+    for (; connection != NULL; connection = connection->next) {
+        close_now(connection, code);
+    }
+    while (worker->priv->with_work != NULL) {
+        hf__connections_work(worker);
+    }
+}
+
+size_t hf__connection_size(void)
+{
+    return sizeof(struct hf_connection);
+}
+
+/* --- opening, closing, settings --------------------------------------------------------------- */
+
+int hf_connection_accept(struct hf_worker *worker, int fd)
+{
+    struct hf_connection *connection = calloc(1, sizeof(*connection));
+    if (connection == NULL) {
+        close(fd);
+        return HF_ENOMEM;
+    }
+    connection->worker = worker;
+    connection->timer.callback = on_timer;
+    connection->driver_deadline_ms = UINT64_MAX;
+    connection->io_deadline_ms = UINT64_MAX;
+    connection->write_timeout_ms = DEFAULT_WRITE_TIMEOUT_MS;
+    connection->is_reading = true;
+    connection->interest = EV_READ;
+    event_assign(&connection->event, worker->base, fd, EV_READ | EV_PERSIST, on_event, connection);
+    if (event_add(&connection->event, NULL) != 0) {
+        close(fd);
+        free(connection);
+        return HF_ENOMEM;
+    }
+    connection->next = worker->priv->connections;
+    connection->link = &worker->priv->connections;
+    if (connection->next != NULL) {
+        connection->next->link = &connection->next;
+    }
+    worker->priv->connections = connection;
+    hf_counter_add(&worker->counters.connections, 1);
+    connection->driver = worker->priv->first_driver;
+    connection->driver->on_open(connection);
+    return HF_OK;
+}
+
+void hf_connection_close(struct hf_connection *connection, unsigned code, bool finish,
+                         uint32_t linger_ms)
+{
+    if (!finish) {
+        close_now(connection, code);
+        return;
+    }
+    if (connection->state_now != CONNECTION_OPEN) {
+        return;
+    }
+    connection->state_now = CONNECTION_FINISHING;
+    connection->close_code = (uint16_t)code;
+    set_io_deadline(connection, connection->worker->now_ms + linger_ms);
+    add_work(connection);
+}
+
+bool hf_connection_is_closing(const struct hf_connection *connection)
+{
+    return connection->state_now != CONNECTION_OPEN;
+}
+
+void hf_connection_set_driver(struct hf_connection *connection,
+                              const struct hf_connection_driver *driver, void *state)
+{
+    connection->driver = driver;
+    connection->state = state;
+}
+
+const struct hf_connection_driver *hf_connection_driver(const struct hf_connection *connection)
+{
+    return connection->driver;
+}
+
+void hf_connection_set_state(struct hf_connection *connection, void *state)
+{
+    connection->state = state;
+}
+
+void *hf_connection_state(const struct hf_connection *connection)
+{
+    return connection->state;
+}
+
+struct hf_worker *hf_connection_worker(const struct hf_connection *connection)
+{
+    return connection->worker;
+}
+
+void hf_connection_set_queue_max(struct hf_connection *connection, size_t bytes)
+{
+    connection->queue_max = bytes;
+}
+
+size_t hf_connection_queued(const struct hf_connection *connection)
+{
+    return connection->output.bytes;
+}
+
+void hf_connection_want_drain(struct hf_connection *connection)
+{
+    connection->wants_drain = true;
+    add_work(connection);
+}
+
+void hf_connection_want_later(struct hf_connection *connection)
+{
+    connection->wants_later = true;
+    add_work(connection);
+}
+
+void hf_connection_set_write_timeout(struct hf_connection *connection, uint32_t timeout_ms)
+{
+    connection->write_timeout_ms = timeout_ms;
+}
+
+void hf_connection_set_deadline(struct hf_connection *connection, uint64_t when_ms)
+{
+    if (connection->driver_deadline_ms != when_ms) {
+        connection->driver_deadline_ms = when_ms;
+        if (connection->state_now != CONNECTION_CLOSED) {
+            arm_timer(connection);
+        }
+    }
+}
+
+void hf_connection_set_reading(struct hf_connection *connection, bool reading)
+{
+    if (connection->is_reading == reading) {
+        return;
+    }
+    connection->is_reading = reading;
+    connection->has_waiting_input = reading;
+    add_work(connection);
+}

@@ -1,0 +1,381 @@
+#include "net/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codes.h"
+#include "net/http_request.h"
+#include "net/worker_loop.h"
+
+enum {
+    LINGER_MS = 2000,               /* for the peer to take the last answer and close */
+    WRITE_TIMEOUT_MS = 10000,       /* an answer of which nothing is taken for so long is dropped */
+    PIPELINE_BYTES_MAX = 64 * 1024, /* answers that wait for the peer stop its next requests */
+    HEAD_MAX = 1024,                /* status line and our own headers */
+};
+
+static const char *status_text(int status)
+{
+    switch (status) {
+    case 101:
+        return "Switching Protocols";
+    case 200:
+        return "OK";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 409:
+        return "Conflict";
+    case 413:
+        return "Content Too Large";
+    case 416:
+        return "Range Not Satisfiable";
+    case 417:
+        return "Expectation Failed";
+    case 426:
+        return "Upgrade Required";
+    case 429:
+        return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "Unknown";
+    }
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+struct answer {
+    int status;
+    const char *content_type;  /* NULL: none */
+    const char *extra_headers; /* NULL: none */
+    struct hf_slice body;
+    bool is_head;     /* the body is only counted */
+    bool is_http_1_0; /* keep-alive has to be said */
+    bool keeps_alive;
+};
+
+static struct hf_frame *build_answer(const struct answer *answer)
+{
+    char head[HEAD_MAX];
+    const char *extra = answer->extra_headers != NULL ? answer->extra_headers : "";
+    const char *type = answer->content_type;
+    const char *keep = answer->is_http_1_0 ? "Connection: keep-alive\r\n" : "";
+    int head_len =
+        snprintf(head, sizeof(head), "HTTP/1.1 %d %s\r\n%s%s%sContent-Length: %zu\r\n%s",
+                 answer->status, status_text(answer->status), type != NULL ? "Content-Type: " : "",
+                 type != NULL ? type : "", type != NULL ? "\r\n" : "", answer->body.len,
+                 answer->keeps_alive ? keep : "Connection: close\r\n");
+    if (head_len < 0 || (size_t)head_len >= sizeof(head)) {
+        return NULL;
+    }
+    size_t extra_len = strlen(extra);
+    size_t body_len = answer->is_head ? 0 : answer->body.len;
+    char *bytes;
+    struct hf_frame *frame = hf_frame_new((size_t)head_len + extra_len + 2 + body_len, &bytes);
+    if (frame == NULL) {
+        return NULL;
+    }
+    memcpy(bytes, head, (size_t)head_len);
+    bytes += head_len;
+    memcpy(bytes, extra, extra_len);
+    bytes += extra_len;
+    memcpy(bytes, "\r\n", 2);
+    if (body_len > 0) {
+        memcpy(bytes + 2, answer->body.data, body_len);
+    }
+    return frame;
+}
+
+static void send_answer(struct hf_connection *connection, const struct answer *answer)
+{
+    struct hf_frame *frame = build_answer(answer);
+    if (frame == NULL) {
+        hf_connection_close(connection, HF_DISCONNECT_SERVER_ERROR, false, 0);
+        return;
+    }
+    hf_connection_send(connection, frame);
+    hf_frame_unref(frame);
+    if (!answer->keeps_alive) {
+        hf_connection_close(connection, HF_DISCONNECT_CONNECTION_CLOSED, true, LINGER_MS);
+    }
+}
+
+/* The connection is between requests. */
+static void become_idle(struct hf_connection *connection)
+{
+    struct hf_worker *worker = hf_connection_worker(connection);
+    hf_connection_set_state(connection, NULL);
+    hf_connection_set_deadline(
+        connection, worker->now_ms + (uint64_t)worker->config->holdfast.http_idle_timeout_ms);
+}
+
+static bool has_much_to_write(const struct hf_connection *connection)
+{
+    return hf_connection_queued(connection) > PIPELINE_BYTES_MAX;
+}
+
+void hf_http_respond(struct hf_http_request *request, int status, const char *content_type,
+                     const char *extra_headers, const char *body, size_t body_len)
+{
+    struct hf_http_exchange *exchange = (struct hf_http_exchange *)request;
+    struct hf_connection *connection = request->connection;
+    if (connection == NULL) {
+        hf__http_exchange_free(exchange);
+        return;
+    }
+    struct answer answer = {
+        .status = status,
+        .content_type = content_type,
+        .extra_headers = extra_headers,
+        .body = hf_slice(body, body_len),
+        .is_head = exchange->parser.method == HTTP_HEAD,
+        .is_http_1_0 = request->version_minor == 0,
+        .keeps_alive = exchange->keeps_alive && !request->worker->priv->is_draining,
+    };
+    send_answer(connection, &answer);
+    become_idle(connection);
+    if (!exchange->is_in_handler && !hf_connection_is_closing(connection)) {
+        if (has_much_to_write(connection)) {
+            hf_connection_want_drain(connection);
+        } else {
+            hf_connection_set_reading(connection, true);
+        }
+    }
+    hf__http_exchange_free(exchange);
+}
+
+void hf_http_respond_text(struct hf_http_request *request, int status, const char *text)
+{
+    char line[256];
+    int len = snprintf(line, sizeof(line), "%s\n", text);
+    size_t line_len = len < 0 ? 0 : (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1;
+    hf_http_respond(request, status, "text/plain; charset=utf-8", NULL, line, line_len);
+}
+
+void hf_http_respond_method_not_allowed(struct hf_http_request *request, const char *allowed)
+{
+    char header[128];
+    snprintf(header, sizeof(header), "Allow: %s\r\n", allowed);
+    hf_http_respond(request, 405, NULL, header, NULL, 0);
+}
+
+bool hf_http_take_over(struct hf_http_request *request, const char *response, size_t response_len,
+                       const struct hf_connection_driver *driver, void *state)
+{
+    struct hf_http_exchange *exchange = (struct hf_http_exchange *)request;
+    struct hf_connection *connection = request->connection;
+    char *bytes;
+    struct hf_frame *frame = hf_frame_new(response_len, &bytes);
+    become_idle(connection);
+    hf__http_exchange_free(exchange);
+    if (frame == NULL) {
+        hf_connection_close(connection, HF_DISCONNECT_SERVER_ERROR, false, 0);
+        return false;
+    }
+    memcpy(bytes, response, response_len);
+    hf_connection_send(connection, frame);
+    hf_frame_unref(frame);
+    hf_connection_set_deadline(connection, UINT64_MAX);
+    hf_connection_set_driver(connection, driver, state);
+    return true;
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+/* Refuses what was read so far; nothing that follows can be understood. */
+static void refuse(struct hf_connection *connection, struct hf_http_exchange *exchange, int status)
+{
+    char body[64];
+    int len = snprintf(body, sizeof(body), "%s\n", status_text(status));
+    struct answer answer = {
+        .status = status,
+        .content_type = "text/plain; charset=utf-8",
+        .body = hf_slice(body, (size_t)len),
+        .is_head = exchange->is_head_done && exchange->parser.method == HTTP_HEAD,
+    };
+    hf_connection_set_state(connection, NULL);
+    hf__http_exchange_free(exchange);
+    send_answer(connection, &answer);
+}
+
+static struct hf_http_exchange *begin_request(struct hf_connection *connection)
+{
+    struct hf_worker *worker = hf_connection_worker(connection);
+    struct hf_http_exchange *exchange =
+        hf__http_exchange_new(worker->config->holdfast.http_header_max_bytes,
+                              worker->config->holdfast.http_body_max_bytes);
+    if (exchange == NULL) {
+        hf_connection_close(connection, HF_DISCONNECT_SERVER_ERROR, false, 0);
+        return NULL;
+    }
+    exchange->request.worker = worker;
+    exchange->request.connection = connection;
+    hf_connection_set_state(connection, exchange);
+    hf_connection_set_deadline(connection,
+                               worker->now_ms + (uint64_t)worker->config->holdfast.http_timeout_ms);
+    return exchange;
+}
+
+static void invite_body(struct hf_connection *connection, struct hf_http_exchange *exchange)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    exchange->wants_continue = false;
+    if (exchange->body.len > 0) {
+        return; /* it has not waited */
+    }
+    struct hf_frame *frame = hf_frame_borrow(text, sizeof(text) - 1, NULL, NULL);
+    if (frame == NULL) {
+        hf_connection_close(connection, HF_DISCONNECT_SERVER_ERROR, false, 0);
+        return;
+    }
+    hf_connection_send(connection, frame);
+    hf_frame_unref(frame);
+}
+
+/* Hands a complete request to its handler. */
+static void dispatch(struct hf_connection *connection, struct hf_http_exchange *exchange)
+{
+    struct hf_http_request *request = &exchange->request;
+    const struct hf_worker_private *priv = request->worker->priv;
+    hf_connection_set_deadline(connection, UINT64_MAX);
+    exchange->is_in_handler = true;
+    for (size_t i = 0; i < priv->route_count; i++) {
+        if (hf_slice_equal(request->path, hf_slice_of(priv->routes[i].path))) {
+            priv->routes[i].handler(request);
+            return;
+        }
+    }
+    hf_http_respond_text(request, 404, "Not Found");
+}
+
+/* Whether the next request on the connection may be read now. */
+static bool may_go_on(struct hf_connection *connection)
+{
+    if (hf_connection_driver(connection) != &hf_http_driver ||
+        hf_connection_is_closing(connection)) {
+        return false;
+    }
+    struct hf_http_exchange *open = hf_connection_state(connection);
+    if (open != NULL) {
+        open->is_in_handler = false; /* it is answered later */
+        hf_connection_set_reading(connection, false);
+        return false;
+    }
+    if (has_much_to_write(connection)) {
+        hf_connection_set_reading(connection, false);
+        hf_connection_want_drain(connection);
+        return false;
+    }
+    return true;
+}
+
+static size_t on_input(struct hf_connection *connection, char *data, size_t len)
+{
+    size_t used = 0;
+    while (used < len) {
+        struct hf_http_exchange *exchange = hf_connection_state(connection);
+        if (exchange == NULL) {
+            exchange = begin_request(connection);
+            if (exchange == NULL) {
+                return len;
+            }
+        }
+        used += hf__http_exchange_feed(exchange, data + used, len - used);
+        if (exchange->error_status != 0) {
+            refuse(connection, exchange, exchange->error_status);
+            return len;
+        }
+        if (!exchange->is_complete) {
+            if (exchange->wants_continue) {
+                invite_body(connection, exchange);
+            }
+            return len;
+        }
+        dispatch(connection, exchange);
+        if (!may_go_on(connection)) {
+            return used;
+        }
+    }
+    return used;
+}
+
+static void on_open(struct hf_connection *connection)
+{
+    struct hf_worker *worker = hf_connection_worker(connection);
+    hf_connection_set_write_timeout(connection, WRITE_TIMEOUT_MS);
+    hf_connection_set_deadline(connection,
+                               worker->now_ms + (uint64_t)worker->config->holdfast.http_timeout_ms);
+}
+
+static void on_drained(struct hf_connection *connection)
+{
+    hf_connection_set_reading(connection, true);
+}
+
+static void on_deadline(struct hf_connection *connection, uint64_t now_ms)
+{
+    (void)now_ms;
+    struct hf_http_exchange *exchange = hf_connection_state(connection);
+    if (exchange != NULL) {
+        refuse(connection, exchange, 408);
+    } else {
+        hf_connection_close(connection, HF_DISCONNECT_CONNECTION_CLOSED, true, LINGER_MS);
+    }
+}
+
+static void on_later(struct hf_connection *connection)
+{
+    (void)connection; /* never asked for */
+}
+
+static void on_drain(struct hf_connection *connection)
+{
+    if (hf_connection_state(connection) == NULL) {
+        hf_connection_close(connection, HF_DISCONNECT_SHUTDOWN, true, LINGER_MS);
+    }
+}
+
+static void on_closed(struct hf_connection *connection, unsigned code)
+{
+    (void)code;
+    struct hf_http_exchange *exchange = hf_connection_state(connection);
+    if (exchange == NULL) {
+        return;
+    }
+    if (exchange->is_complete) {
+        exchange->request.connection = NULL; /* its handler has it and frees it by answering */
+    } else {
+        hf__http_exchange_free(exchange);
+    }
+}
+
+const struct hf_connection_driver hf_http_driver = {
+    .name = "http",
+    .answers_after_end = true,
+    .on_open = on_open,
+    .on_input = on_input,
+    .on_drained = on_drained,
+    .on_deadline = on_deadline,
+    .on_later = on_later,
+    .on_drain = on_drain,
+    .on_closed = on_closed,
+};

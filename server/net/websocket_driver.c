@@ -1,0 +1,312 @@
+#include "net/websocket_driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/session.h"
+#include "codes.h"
+#include "log.h"
+#include "net/admission.h"
+#include "net/worker_loop.h"
+#include "utf8.h"
+#include "websocket.h"
+
+enum {
+    GOODBYE_MS = 5000, /* for the peer's close frame */
+    LINGER_MS = 1000,  /* for the peer to close after both close frames */
+    WRAP_MAX = INT32_MAX,
+};
+
+struct hf_websocket {
+    struct hf_session *session; /* NULL: not opened, or told that it is over */
+    struct hf_websocket_reader reader;
+    uint16_t close_code; /* what the session is told; 0: nobody has closed */
+    bool is_goodbye_sent;
+};
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+static void end_session(struct hf_websocket *websocket, unsigned code)
+{
+    struct hf_session *session = websocket->session;
+    websocket->session = NULL;
+    if (session != NULL) {
+        hf_session_closed(session, websocket->close_code != 0 ? websocket->close_code : code);
+    }
+}
+
+static bool send_control(struct hf_connection *connection, const char *data, size_t len)
+{
+    char *bytes;
+    struct hf_frame *frame = hf_frame_new(len, &bytes);
+    if (frame == NULL) {
+        hf_connection_close(connection, HF_DISCONNECT_SERVER_ERROR, false, 0);
+        return false;
+    }
+    memcpy(bytes, data, len);
+    hf_connection_send(connection, frame);
+    hf_frame_unref(frame);
+    return true;
+}
+
+static bool send_close_frame(struct hf_connection *connection, uint16_t code,
+                             struct hf_slice reason)
+{
+    char frame[HF_WEBSOCKET_CLOSE_FRAME_MAX];
+    return send_control(connection, frame, hf_websocket_close_frame(code, reason, frame));
+}
+
+static void transport_close(struct hf_connection *connection, unsigned code, const char *reason)
+{
+    struct hf_websocket *websocket = hf_connection_state(connection);
+    if (websocket->close_code != 0 || hf_connection_is_closing(connection)) {
+        return;
+    }
+    websocket->close_code = (uint16_t)code;
+    if (code == HF_DISCONNECT_CONNECTION_CLOSED || code == HF_DISCONNECT_SLOW) {
+        hf_connection_close(connection, code, false, 0);
+        return;
+    }
+    if (send_close_frame(connection, (uint16_t)code, hf_slice_of(reason))) {
+        websocket->is_goodbye_sent = true;
+        hf_connection_set_deadline(connection,
+                                   hf_connection_worker(connection)->now_ms + GOODBYE_MS);
+        hf_connection_want_later(connection);
+    }
+}
+
+static void transport_drop(struct hf_connection *connection)
+{
+    struct hf_websocket *websocket = hf_connection_state(connection);
+    if (websocket->close_code == 0) {
+        websocket->close_code = HF_DISCONNECT_CONNECTION_CLOSED;
+    }
+    hf_connection_close(connection, HF_DISCONNECT_CONNECTION_CLOSED, true, GOODBYE_MS);
+    hf_connection_want_later(connection);
+}
+
+/* The peer has broken the protocol: nothing that it sends is understood any more. */
+static void fail(struct hf_connection *connection, uint16_t code, const char *reason)
+{
+    struct hf_websocket *websocket = hf_connection_state(connection);
+    hf_log(HF_LOG_DEBUG, "websocket refused", "code=%u reason=%s", (unsigned)code, reason);
+    if (!websocket->is_goodbye_sent) {
+        (void)send_close_frame(connection, code, hf_slice_of(reason));
+    }
+    hf_connection_close(connection, HF_DISCONNECT_CONNECTION_CLOSED, true, GOODBYE_MS);
+    hf_connection_want_later(connection);
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+static struct hf_frame *transport_wrap(const char *data, size_t len)
+{
+    if (len > WRAP_MAX) {
+        return NULL;
+    }
+    char header[HF_WEBSOCKET_SERVER_HEADER_MAX];
+    size_t header_len = hf_websocket_header(HF_WEBSOCKET_TEXT, len, header);
+    char *bytes;
+    struct hf_frame *frame = hf_frame_new(header_len + len, &bytes);
+    if (frame != NULL) {
+        memcpy(bytes, header, header_len);
+        memcpy(bytes + header_len, data, len);
+    }
+    return frame;
+}
+
+static void transport_send(struct hf_connection *connection, struct hf_frame *frame)
+{
+    const struct hf_websocket *websocket = hf_connection_state(connection);
+    if (websocket->close_code != 0) {
+        return; /* nothing may follow the close frame */
+    }
+    hf_connection_send(connection, frame);
+    hf_counter_add(&hf_connection_worker(connection)->counters.messages_out, 1);
+}
+
+const struct hf_transport hf_websocket_json_transport = {
+    .name = "websocket",
+    .encoding = HF_ENCODING_JSON,
+    .framing = HF_FRAMING_WEBSOCKET_JSON,
+    .wrap = transport_wrap,
+    .send = transport_send,
+    .queued = hf_connection_queued,
+    .close = transport_close,
+    .drop = transport_drop,
+};
+
+/* --- receiving -------------------------------------------------------------------------------- */
+
+static void follow_session_deadline(struct hf_connection *connection,
+                                    const struct hf_websocket *websocket)
+{
+    if (websocket->session != NULL && websocket->close_code == 0) {
+        hf_connection_set_deadline(connection, hf_session_deadline(websocket->session));
+    }
+}
+
+static void take_message(struct hf_connection *connection, struct hf_websocket *websocket,
+                         const struct hf_websocket_message *message)
+{
+    if (websocket->close_code != 0) {
+        return; /* sent before the peer saw the goodbye */
+    }
+    if (message->opcode == HF_WEBSOCKET_TEXT &&
+        !hf_utf8_is_valid(message->payload.data, message->payload.len)) {
+        fail(connection, HF_WEBSOCKET_CLOSE_INVALID_DATA, "invalid UTF-8");
+        return;
+    }
+    hf_counter_add(&hf_connection_worker(connection)->counters.messages_in, 1);
+    /* The bytes are the connection's or the reader's own: writable. */
+    hf_session_receive(websocket->session, (char *)(uintptr_t)message->payload.data,
+                       message->payload.len);
+}
+
+static void take_close(struct hf_connection *connection, struct hf_websocket *websocket,
+                       struct hf_slice payload)
+{
+    struct hf_websocket_close close;
+    uint16_t error = hf_websocket_parse_close(payload, &close);
+    if (error != 0) {
+        fail(connection, error, "invalid close frame");
+        return;
+    }
+    if (!websocket->is_goodbye_sent) {
+        (void)send_close_frame(connection, close.code, hf_slice(NULL, 0));
+    }
+    hf_connection_close(connection, HF_DISCONNECT_CONNECTION_CLOSED, true, LINGER_MS);
+    hf_connection_want_later(connection);
+}
+
+static void take_control(struct hf_connection *connection, struct hf_websocket *websocket,
+                         const struct hf_websocket_message *message)
+{
+    if (message->opcode == HF_WEBSOCKET_CLOSE) {
+        take_close(connection, websocket, message->payload);
+    } else if (message->opcode == HF_WEBSOCKET_PING && !websocket->is_goodbye_sent) {
+        char pong[HF_WEBSOCKET_SERVER_HEADER_MAX + HF_WEBSOCKET_CONTROL_MAX];
+        size_t header_len = hf_websocket_header(HF_WEBSOCKET_PONG, message->payload.len, pong);
+        if (message->payload.len > 0) {
+            memcpy(pong + header_len, message->payload.data, message->payload.len);
+        }
+        (void)send_control(connection, pong, header_len + message->payload.len);
+    }
+}
+
+static size_t on_input(struct hf_connection *connection, char *data, size_t len)
+{
+    struct hf_websocket *websocket = hf_connection_state(connection);
+    size_t used = 0;
+    while (used < len && !hf_connection_is_closing(connection)) {
+        struct hf_websocket_message message;
+        enum hf_websocket_result result =
+            hf_websocket_read(&websocket->reader, data + used, len - used, &message);
+        if (result == HF_WEBSOCKET_NEED_MORE) {
+            break;
+        }
+        if (result == HF_WEBSOCKET_ERROR) {
+            fail(connection, message.close_code, message.reason);
+            break;
+        }
+        if (result == HF_WEBSOCKET_MESSAGE) {
+            take_message(connection, websocket, &message);
+        } else if (result == HF_WEBSOCKET_CONTROL) {
+            take_control(connection, websocket, &message);
+        }
+        used += message.consumed;
+    }
+    follow_session_deadline(connection, websocket);
+    return used;
+}
+
+/* --- the rest of the driver ------------------------------------------------------------------- */
+
+static void on_drained(struct hf_connection *connection)
+{
+    struct hf_websocket *websocket = hf_connection_state(connection);
+    if (websocket->session != NULL) {
+        hf_session_drained(websocket->session);
+        follow_session_deadline(connection, websocket);
+    }
+}
+
+static void on_deadline(struct hf_connection *connection, uint64_t now_ms)
+{
+    struct hf_websocket *websocket = hf_connection_state(connection);
+    if (websocket->close_code != 0) {
+        hf_connection_close(connection, websocket->close_code, false, 0);
+    } else if (websocket->session != NULL) {
+        hf_session_tick(websocket->session, now_ms);
+        follow_session_deadline(connection, websocket);
+    }
+}
+
+static void on_later(struct hf_connection *connection)
+{
+    end_session(hf_connection_state(connection), HF_DISCONNECT_CONNECTION_CLOSED);
+}
+
+static void on_drain(struct hf_connection *connection)
+{
+    transport_close(connection, HF_DISCONNECT_SHUTDOWN,
+                    hf_disconnect_reason(HF_DISCONNECT_SHUTDOWN));
+}
+
+static void on_closed(struct hf_connection *connection, unsigned code)
+{
+    struct hf_websocket *websocket = hf_connection_state(connection);
+    end_session(websocket, code);
+    hf__websocket_free(websocket, hf_connection_worker(connection));
+}
+
+const struct hf_connection_driver hf__websocket_driver = {
+    .name = "websocket",
+    .answers_after_end = false,
+    .on_open = NULL,
+    .on_input = on_input,
+    .on_drained = on_drained,
+    .on_deadline = on_deadline,
+    .on_later = on_later,
+    .on_drain = on_drain,
+    .on_closed = on_closed,
+};
+
+struct hf_websocket *hf__websocket_new(struct hf_worker *worker)
+{
+    struct hf_websocket *websocket = calloc(1, sizeof(*websocket));
+    if (websocket != NULL) {
+        hf_websocket_reader_init(&websocket->reader,
+                                 worker->config->websocket.message_size_limit_bytes);
+    }
+    return websocket;
+}
+
+void hf__websocket_free(struct hf_websocket *websocket, struct hf_worker *worker)
+{
+    hf_websocket_reader_fini(&websocket->reader);
+    free(websocket);
+    hf_admission_release(worker->priv->admission);
+}
+
+size_t hf__websocket_size(void)
+{
+    return sizeof(struct hf_websocket);
+}
+
+void hf__websocket_start(struct hf_connection *connection)
+{
+    struct hf_websocket *websocket = hf_connection_state(connection);
+    struct hf_worker *worker = hf_connection_worker(connection);
+    hf_connection_set_queue_max(connection, worker->config->client.queue_max_size_bytes);
+    hf_connection_set_write_timeout(connection,
+                                    (uint32_t)worker->config->websocket.write_timeout_ms);
+    websocket->session = hf_session_open(worker, &hf_websocket_json_transport, connection);
+    if (websocket->session == NULL) {
+        transport_close(connection, HF_DISCONNECT_SERVER_ERROR,
+                        hf_disconnect_reason(HF_DISCONNECT_SERVER_ERROR));
+    } else if (worker->priv->is_draining) {
+        on_drain(connection);
+    }
+    follow_session_deadline(connection, websocket);
+}

@@ -1,0 +1,34 @@
+/* WebSocket: a connection's driver and the session's transport, with Centrifuge JSON inside.
+ *
+ *   open ──close()──► goodbye sent ──peer's close frame, or 5 s──► connection closes
+ *     │                 (the session is told on the next turn)
+ *     └──peer's close frame, error, end──► connection closes
+ *
+ * One message in one frame is delivered in place; fragments are put together in memory that lives
+ * as long as the message. Worker's thread only. */
+#ifndef HF_SERVER_WEBSOCKET_DRIVER_H
+#define HF_SERVER_WEBSOCKET_DRIVER_H
+
+#include "net/connection.h"
+#include "net/http.h"
+#include "net/transport.h"
+
+/* The route of websocket.handler_prefix: checks the handshake, answers it, opens the session. */
+hf_http_handler hf_websocket_handle;
+
+extern const struct hf_transport hf_websocket_json_transport;
+
+/* --- between handshake and driver ----------------------------------------------------------- */
+
+struct hf_websocket;
+extern const struct hf_connection_driver hf__websocket_driver;
+
+/* NULL: no memory. Holds a place of the node's admission until the driver's on_closed, or until
+ * hf__websocket_free. */
+struct hf_websocket *hf__websocket_new(struct hf_worker *worker);
+void hf__websocket_free(struct hf_websocket *websocket, struct hf_worker *worker);
+size_t hf__websocket_size(void); /* bytes per connection, besides the session */
+/* Opens the session of a connection that was taken over with hf__websocket_driver. */
+void hf__websocket_start(struct hf_connection *connection);
+
+#endif

@@ -1,0 +1,169 @@
+#include "net/websocket_driver.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "net/admission.h"
+#include "net/origin.h"
+#include "net/worker_loop.h"
+#include "websocket.h"
+
+enum {
+    HEADER_VALUE_MAX = 1024,
+    RESPONSE_MAX = 512,
+    LOG_INTERVAL_MS = 5000,
+};
+
+/* Why a handshake is refused; status 0: it is not. */
+struct refusal {
+    int status;
+    const char *text;
+};
+
+static bool query_is(const struct hf_http_request *request, const char *name, const char *value)
+{
+    char found[16];
+    size_t len;
+    return hf_http_query(request, name, found, sizeof(found), &len) &&
+           hf_slice_equal(hf_slice(found, len), hf_slice_of(value));
+}
+
+static struct refusal check_request(const struct hf_http_request *request)
+{
+    char connection[HEADER_VALUE_MAX];
+    char upgrade[HEADER_VALUE_MAX];
+    if (!hf_http_header_join(request, "connection", connection, sizeof(connection)) ||
+        !hf_http_header_join(request, "upgrade", upgrade, sizeof(upgrade)) ||
+        request->body.len > 0) {
+        return (struct refusal){400, "not a WebSocket handshake"};
+    }
+    struct hf_websocket_handshake handshake = {
+        .method = request->method,
+        .http_major = request->version_major,
+        .http_minor = request->version_minor,
+        .connection = hf_slice_of(connection),
+        .upgrade = hf_slice_of(upgrade),
+        .version = hf_http_header(request, "sec-websocket-version"),
+        .key = hf_http_header(request, "sec-websocket-key"),
+    };
+    int status = hf_websocket_handshake_status(&handshake);
+    return status == 101 ? (struct refusal){0, NULL}
+                         : (struct refusal){status, "not a WebSocket handshake"};
+}
+
+static struct refusal check_offers(const struct hf_http_request *request, struct hf_slice *chosen)
+{
+    char protocols[HEADER_VALUE_MAX];
+    if (!hf_http_header_join(request, "sec-websocket-protocol", protocols, sizeof(protocols))) {
+        return (struct refusal){400, "Sec-WebSocket-Protocol is too long"};
+    }
+    enum hf_encoding encoding = hf_websocket_choose_subprotocol(hf_slice_of(protocols), chosen);
+    if (encoding == HF_ENCODING_PROTOBUF || query_is(request, "format", "protobuf") ||
+        query_is(request, "cf_protocol", "protobuf")) {
+        return (struct refusal){400, "the Protobuf format is not offered yet: use JSON"};
+    }
+    if (query_is(request, "cf_ws_frame_ping_pong", "true")) {
+        return (struct refusal){400, "cf_ws_frame_ping_pong is not offered yet"};
+    }
+    return (struct refusal){0, NULL};
+}
+
+static struct refusal check_origin(const struct hf_http_request *request)
+{
+    struct hf_slice origin = hf_http_header(request, "origin");
+    if (hf_origin_is_allowed(&request->worker->config->client.allowed_origins, origin.data,
+                             origin.len)) {
+        return (struct refusal){0, NULL};
+    }
+    static struct hf_log_limit limit;
+    uint32_t suppressed = 0;
+    if (hf_log_limit_pass(&limit, LOG_INTERVAL_MS, &suppressed)) {
+        hf_log(HF_LOG_INFO, "origin is not allowed", "origin=%.*s suppressed=%u", (int)origin.len,
+               origin.data, suppressed);
+    }
+    return (struct refusal){403, "origin is not allowed"};
+}
+
+static struct refusal ask_admission(const struct hf_http_request *request)
+{
+    struct hf_worker *worker = request->worker;
+    static struct hf_log_limit limit;
+    if (worker->priv->is_draining) {
+        return (struct refusal){503, "this node is shutting down"};
+    }
+    enum hf_admission_result result = hf_admission_ask(worker->priv->admission, worker->now_ms);
+    if (result == HF_ADMISSION_GRANTED) {
+        return (struct refusal){0, NULL};
+    }
+    const char *text =
+        result == HF_ADMISSION_FULL ? "connection limit reached" : "connection rate limit reached";
+    uint32_t suppressed = 0;
+    if (hf_log_limit_pass(&limit, LOG_INTERVAL_MS, &suppressed)) {
+        hf_log(HF_LOG_WARN, text, "suppressed=%u", suppressed);
+    }
+    return (struct refusal){503, text};
+}
+
+/* Writes the 101. Returns its length, 0 when it cannot be made. */
+static size_t build_response(const struct hf_http_request *request, struct hf_slice protocol,
+                             char out[RESPONSE_MAX])
+{
+    char accept[HF_WEBSOCKET_ACCEPT_LEN + 1];
+    if (!hf_websocket_accept_key(hf_http_header(request, "sec-websocket-key"), accept)) {
+        return 0;
+    }
+    int len = snprintf(out, RESPONSE_MAX,
+                       "HTTP/1.1 101 Switching Protocols\r\n"
+                       "Upgrade: websocket\r\n"
+                       "Connection: Upgrade\r\n"
+                       "Sec-WebSocket-Accept: %s\r\n"
+                       "%s%.*s%s"
+                       "\r\n",
+                       accept, protocol.len > 0 ? "Sec-WebSocket-Protocol: " : "",
+                       (int)protocol.len, protocol.data, protocol.len > 0 ? "\r\n" : "");
+    return len > 0 && len < RESPONSE_MAX ? (size_t)len : 0;
+}
+
+static void upgrade(struct hf_http_request *request, struct hf_slice protocol)
+{
+    struct hf_worker *worker = request->worker;
+    struct hf_connection *connection = request->connection;
+    char response[RESPONSE_MAX];
+    size_t len = build_response(request, protocol, response);
+    struct hf_websocket *websocket = len > 0 ? hf__websocket_new(worker) : NULL;
+    if (websocket == NULL) {
+        hf_admission_release(worker->priv->admission);
+        hf_http_respond_text(request, 500, "Internal Server Error");
+        return;
+    }
+    if (!hf_http_take_over(request, response, len, &hf__websocket_driver, websocket)) {
+        hf__websocket_free(websocket, worker);
+        return;
+    }
+    hf__websocket_start(connection);
+}
+
+void hf_websocket_handle(struct hf_http_request *request)
+{
+    struct hf_slice protocol = hf_slice(NULL, 0);
+    struct refusal refusal = check_request(request);
+    if (refusal.status == 405) {
+        hf_http_respond_method_not_allowed(request, "GET");
+        return;
+    }
+    if (refusal.status == 0) {
+        refusal = check_origin(request);
+    }
+    if (refusal.status == 0) {
+        refusal = check_offers(request, &protocol);
+    }
+    if (refusal.status == 0) {
+        refusal = ask_admission(request);
+    }
+    if (refusal.status != 0) {
+        hf_http_respond_text(request, refusal.status, refusal.text);
+        return;
+    }
+    upgrade(request, protocol);
+}

@@ -1,0 +1,128 @@
+#include "net/worker_loop.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include <event2/event.h>
+#include <holdfast/error.h>
+
+enum { WORK_PASSES = 4 }; /* work that brings more work waits for the next turn after so many */
+
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void hf__loop_wake(struct hf_worker *worker)
+{
+    if (!worker->priv->is_awake) {
+        worker->priv->is_awake = true;
+        worker->now_ms = monotonic_ms();
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    struct hf_worker *worker = context;
+    hf__loop_wake(worker);
+    worker->priv->timer_at_ms = UINT64_MAX;
+    hf_wheel_advance(worker->wheel, worker->now_ms);
+}
+
+static void arm_timer(struct hf_worker *worker)
+{
+    struct hf_worker_private *priv = worker->priv;
+    uint64_t next_ms = hf_wheel_next_ms(worker->wheel);
+    if (next_ms >= priv->timer_at_ms) {
+        return; /* waking too early is harmless: the wheel then arms the rest */
+    }
+    worker->now_ms = monotonic_ms(); /* a long turn must not delay the timer by its own length */
+    uint64_t wait_ms = next_ms > worker->now_ms ? next_ms - worker->now_ms : 0;
+    struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
+                           .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+    if (event_add(priv->timer, &wait) == 0) {
+        priv->timer_at_ms = next_ms;
+    }
+}
+
+static void end_turn(struct hf_worker *worker)
+{
+    struct hf_worker_private *priv = worker->priv;
+    if (priv->on_turn_end != NULL) {
+        priv->on_turn_end(worker);
+    }
+    for (int pass = 0; pass < WORK_PASSES && priv->with_work != NULL; pass++) {
+        hf__connections_work(worker);
+        if (priv->on_turn_end != NULL) {
+            priv->on_turn_end(worker);
+        }
+    }
+    arm_timer(worker);
+    priv->is_awake = false;
+}
+
+void hf__loop_turn(struct hf_worker *worker)
+{
+    int flags = EVLOOP_ONCE | (worker->priv->with_work != NULL ? EVLOOP_NONBLOCK : 0);
+    event_base_loop(worker->base, flags);
+    hf__loop_wake(worker);
+    end_turn(worker);
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *options = event_config_new();
+    if (options == NULL) {
+        return NULL;
+    }
+    /* Only one thread touches the base, and timers need no more than milliseconds. */
+    event_config_set_flag(options, EVENT_BASE_FLAG_NOLOCK);
+    event_config_require_features(options, EV_FEATURE_O1);
+    struct event_base *base = event_base_new_with_config(options);
+    event_config_free(options);
+    return base;
+}
+
+int hf__loop_open(struct hf_worker *worker)
+{
+    struct hf_worker_private *priv = calloc(1, sizeof(*priv));
+    if (priv == NULL) {
+        return HF_ENOMEM;
+    }
+    worker->priv = priv;
+    worker->now_ms = monotonic_ms();
+    worker->wheel = hf_wheel_new(worker->now_ms);
+    worker->base = new_base();
+    priv->scratch = malloc(HF_LOOP_SCRATCH_BYTES);
+    priv->timer_at_ms = UINT64_MAX;
+    if (worker->base != NULL) {
+        priv->timer = evtimer_new(worker->base, on_timer, worker);
+    }
+    if (worker->wheel == NULL || priv->scratch == NULL || priv->timer == NULL) {
+        hf__loop_close(worker);
+        return HF_ENOMEM;
+    }
+    return HF_OK;
+}
+
+void hf__loop_close(struct hf_worker *worker)
+{
+    struct hf_worker_private *priv = worker->priv;
+    hf__connections_close(worker, 3000);
+    if (priv->timer != NULL) {
+        event_free(priv->timer);
+    }
+    if (worker->base != NULL) {
+        event_base_free(worker->base);
+    }
+    hf_wheel_free(worker->wheel);
+    free(priv->scratch);
+    free(priv);
+    worker->priv = NULL;
+    worker->base = NULL;
+    worker->wheel = NULL;
+}

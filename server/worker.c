@@ -1,0 +1,300 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "api/registry.h"
+#include "client/hub.h"
+#include "log.h"
+#include "net/http.h"
+#include "net/listener.h"
+#include "net/worker_loop.h"
+
+enum {
+    REGISTRY_TICK_MS = 1000,
+    COMMAND_DRAIN = 1,
+    COMMAND_STOP = 2,
+};
+
+/* A worker and what its thread and the node's share about it. */
+struct worker_thread {
+    struct hf_worker worker; /* first, so that a worker is its thread */
+    struct hf_worker_options options;
+    pthread_t thread;
+    int command_fd;       /* eventfd: the node has set `commands` */
+    atomic_uint commands; /* COMMAND_* */
+    atomic_bool is_drained;
+    /* until the thread has started */
+    pthread_mutex_t start_lock;
+    pthread_cond_t start_told;
+    int start_result; /* 1: not known yet */
+    /* the thread's own */
+    struct hf_listener *listener;
+    struct event *port_event;
+    struct event *command_event;
+    struct hf_wheel_entry registry_timer;
+    bool is_stopping;
+};
+
+static struct worker_thread *thread_of(struct hf_worker *worker)
+{
+    return (struct worker_thread *)worker;
+}
+
+/* --- the thread's callbacks ------------------------------------------------------------------- */
+
+static void on_port(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    struct hf_worker *worker = context;
+    hf__loop_wake(worker);
+    hf_port_dispatch(worker->port);
+    hf_hub_flush(worker->hub);
+}
+
+static void on_registry_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
+{
+    struct worker_thread *thread =
+        (struct worker_thread *)((char *)entry - offsetof(struct worker_thread, registry_timer));
+    hf_registry_tick(thread->worker.registry, now_ms);
+    hf_wheel_set(thread->worker.wheel, entry, now_ms + REGISTRY_TICK_MS);
+}
+
+/* The listener stays: probes must be told that this node is going (503), as long as it is there. */
+static void start_draining(struct worker_thread *thread)
+{
+    struct hf_worker *worker = &thread->worker;
+    if (worker->priv->is_draining) {
+        return;
+    }
+    worker->priv->is_draining = true;
+    if (worker->index == 0) {
+        hf_registry_leave(worker->registry);
+    }
+    hf__connections_drain(worker);
+}
+
+static void on_command(evutil_socket_t fd, short what, void *context)
+{
+    (void)what;
+    struct worker_thread *thread = context;
+    hf__loop_wake(&thread->worker);
+    uint64_t count;
+    if (read(fd, &count, sizeof(count)) != sizeof(count)) {
+        return; /* woken without a command */
+    }
+    unsigned commands = atomic_load(&thread->commands);
+    if ((commands & COMMAND_DRAIN) != 0) {
+        start_draining(thread);
+    }
+    thread->is_stopping = (commands & COMMAND_STOP) != 0;
+}
+
+static void report_drained(struct worker_thread *thread)
+{
+    atomic_store(&thread->is_drained, true);
+    uint64_t one = 1;
+    if (write(thread->options.report_fd, &one, sizeof(one)) != sizeof(one)) {
+        hf_log(HF_LOG_ERROR, "the node cannot be told", "worker=%u error=%s", thread->worker.index,
+               strerror(errno));
+    }
+}
+
+static void on_turn_end(struct hf_worker *worker)
+{
+    struct worker_thread *thread = thread_of(worker);
+    hf_port_flush(worker->port);
+    if (worker->priv->is_draining && !atomic_load(&thread->is_drained) &&
+        worker->priv->awaited == 0) {
+        report_drained(thread);
+    }
+}
+
+/* --- the thread ------------------------------------------------------------------------------- */
+
+static bool add_event(struct worker_thread *thread, struct event **event, int fd,
+                      event_callback_fn callback)
+{
+    *event = event_new(thread->worker.base, fd, EV_READ | EV_PERSIST, callback, thread);
+    return *event != NULL && event_add(*event, NULL) == 0;
+}
+
+static bool open_parts(struct worker_thread *thread)
+{
+    struct hf_worker *worker = &thread->worker;
+    worker->priv->first_driver = &hf_http_driver;
+    worker->priv->routes = thread->options.routes;
+    worker->priv->route_count = thread->options.route_count;
+    worker->priv->admission = thread->options.admission;
+    worker->hub = hf_hub_open(worker);
+    worker->registry = hf_registry_open(worker);
+    const struct hf_port_callbacks callbacks = {
+        .on_publication = hf_hub_on_publication,
+        .on_lost = hf_hub_on_lost,
+        .on_bus = hf_registry_on_bus,
+        .port_context = worker,
+    };
+    worker->port = hf_port_open(thread->options.engine, &callbacks);
+    if (worker->hub == NULL || worker->registry == NULL || worker->port == NULL) {
+        return false;
+    }
+    worker->priv->on_turn_end = on_turn_end;
+    thread->registry_timer.callback = on_registry_timer;
+    hf_wheel_set(worker->wheel, &thread->registry_timer, worker->now_ms);
+    int listener_fd = thread->options.listener_fd;
+    thread->options.listener_fd = -1;
+    thread->listener = hf_listener_open(worker, listener_fd);
+    return thread->listener != NULL &&
+           add_event(thread, &thread->port_event, hf_port_fd(worker->port), on_port) &&
+           add_event(thread, &thread->command_event, thread->command_fd, on_command);
+}
+
+static void close_event(struct event *event)
+{
+    if (event != NULL) {
+        event_free(event);
+    }
+}
+
+/* Sessions end first, then their requests with the port, then what both use. */
+static void close_parts(struct worker_thread *thread)
+{
+    struct hf_worker *worker = &thread->worker;
+    hf_listener_close(thread->listener);
+    if (thread->options.listener_fd >= 0) {
+        close(thread->options.listener_fd);
+    }
+    hf__connections_close(worker, 3001);
+    close_event(thread->port_event);
+    close_event(thread->command_event);
+    if (worker->port != NULL) {
+        hf_port_flush(worker->port);
+        hf_port_close(worker->port);
+        worker->port = NULL;
+    }
+    if (worker->hub != NULL) {
+        hf_hub_flush(worker->hub);
+    }
+    hf_hub_close(worker->hub);
+    hf_registry_close(worker->registry);
+    worker->priv->on_turn_end = NULL;
+    hf__loop_close(worker);
+    hf_buffer_fini(&worker->encode);
+}
+
+static void tell_start(struct worker_thread *thread, int result)
+{
+    pthread_mutex_lock(&thread->start_lock);
+    thread->start_result = result;
+    pthread_cond_signal(&thread->start_told);
+    pthread_mutex_unlock(&thread->start_lock);
+}
+
+static void *run_worker(void *context)
+{
+    struct worker_thread *thread = context;
+    struct hf_worker *worker = &thread->worker;
+    if (hf__loop_open(worker) != HF_OK) {
+        close(thread->options.listener_fd);
+        tell_start(thread, HF_ENOMEM);
+        return NULL;
+    }
+    bool is_open = open_parts(thread);
+    tell_start(thread, is_open ? HF_OK : HF_ENOMEM);
+    while (is_open && !thread->is_stopping) {
+        hf__loop_turn(worker);
+    }
+    close_parts(thread);
+    return NULL;
+}
+
+/* --- the node's side -------------------------------------------------------------------------- */
+
+static void free_thread(struct worker_thread *thread)
+{
+    pthread_cond_destroy(&thread->start_told);
+    pthread_mutex_destroy(&thread->start_lock);
+    if (thread->command_fd >= 0) {
+        close(thread->command_fd);
+    }
+    free(thread);
+}
+
+int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **worker)
+{
+    struct worker_thread *thread = calloc(1, sizeof(*thread));
+    if (thread == NULL) {
+        close(options->listener_fd);
+        return HF_ENOMEM;
+    }
+    thread->options = *options;
+    thread->worker.node = options->node;
+    thread->worker.config = options->config;
+    thread->worker.index = options->index;
+    hf_buffer_init(&thread->worker.encode, 0);
+    thread->start_result = 1;
+    pthread_mutex_init(&thread->start_lock, NULL);
+    pthread_cond_init(&thread->start_told, NULL);
+    thread->command_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (thread->command_fd < 0 || pthread_create(&thread->thread, NULL, run_worker, thread) != 0) {
+        close(options->listener_fd);
+        free_thread(thread);
+        return HF_ENOMEM;
+    }
+    pthread_mutex_lock(&thread->start_lock);
+    while (thread->start_result == 1) {
+        pthread_cond_wait(&thread->start_told, &thread->start_lock);
+    }
+    int result = thread->start_result;
+    pthread_mutex_unlock(&thread->start_lock);
+    if (result != HF_OK) {
+        pthread_join(thread->thread, NULL);
+        free_thread(thread);
+        return result;
+    }
+    *worker = &thread->worker;
+    return HF_OK;
+}
+
+static void command(struct hf_worker *worker, unsigned what)
+{
+    struct worker_thread *thread = thread_of(worker);
+    atomic_fetch_or(&thread->commands, what);
+    uint64_t one = 1;
+    ssize_t written;
+    do {
+        written = write(thread->command_fd, &one, sizeof(one));
+    } while (written < 0 && errno == EINTR);
+}
+
+void hf_worker_drain(struct hf_worker *worker)
+{
+    command(worker, COMMAND_DRAIN);
+}
+
+bool hf_worker_is_drained(const struct hf_worker *worker)
+{
+    return atomic_load(&((const struct worker_thread *)worker)->is_drained);
+}
+
+void hf_worker_stop(struct hf_worker *worker)
+{
+    command(worker, COMMAND_STOP);
+}
+
+void hf_worker_join(struct hf_worker *worker)
+{
+    pthread_join(thread_of(worker)->thread, NULL);
+}
+
+void hf_worker_free(struct hf_worker *worker)
+{
+    free_thread(thread_of(worker));
+}

@@ -1,0 +1,186 @@
+#include "core/fence.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+enum { SELF = 1, PEER = 2, OTHER = 3, LIFE = 100, NEXT_LIFE = 200 };
+
+static struct hf_fence fence;
+
+static int set_up(void **state)
+{
+    (void)state;
+    const struct hf_fence_config config = {.self = SELF,
+                                           .peer_timeout_ms = 1000,
+                                           .hello_ms = 200,
+                                           .heartbeat_ms = 300,
+                                           .peers_max = 2};
+    return hf_fence_init(&fence, &config) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    hf_fence_fini(&fence);
+    return 0;
+}
+
+static void hear(uint64_t number, uint64_t checked_life, uint64_t now_ms)
+{
+    hf_fence_heard(&fence, &(struct hf_fence_word){number, checked_life, false}, now_ms);
+}
+
+/* An open fence of LIFE that knows a peer. */
+static void open_with_peer(void)
+{
+    hf_fence_connected(&fence, LIFE, 0);
+    hf_fence_checked(&fence);
+    hear(PEER, LIFE, 100);
+    assert_true(hf_fence_is_open(&fence, 200));
+}
+
+static void before_the_first_connection_it_is_closed(void **state)
+{
+    (void)state;
+    struct hf_fence_word word;
+    assert_false(hf_fence_is_open(&fence, 100000));
+    assert_false(hf_fence_says(&fence, &word, 100000));
+}
+
+static void alone_it_opens_when_checked_and_nobody_answered_the_hello(void **state)
+{
+    (void)state;
+    assert_true(hf_fence_connected(&fence, LIFE, 1000));
+    assert_false(hf_fence_is_open(&fence, 1500)); /* not checked */
+    hf_fence_checked(&fence);
+    assert_false(hf_fence_is_open(&fence, 1199));
+    assert_true(hf_fence_is_open(&fence, 1200));
+}
+
+static void the_same_life_after_a_reconnect_leaves_it_open(void **state)
+{
+    (void)state;
+    open_with_peer();
+    hf_fence_disconnected(&fence);
+    assert_true(hf_fence_is_open(&fence, 300));
+    assert_false(hf_fence_connected(&fence, LIFE, 5000));
+    assert_true(hf_fence_is_open(&fence, 5000));
+}
+
+static void another_life_closes_it_until_every_living_peer_has_checked(void **state)
+{
+    (void)state;
+    open_with_peer();
+    hf_fence_disconnected(&fence);
+    assert_true(hf_fence_connected(&fence, NEXT_LIFE, 5000));
+    assert_false(hf_fence_is_open(&fence, 5000));
+    hf_fence_checked(&fence);
+    assert_false(hf_fence_is_open(&fence, 5500)); /* the peer has not said so */
+    hear(PEER, 0, 5600);
+    assert_false(hf_fence_is_open(&fence, 5600));
+    hear(PEER, LIFE, 5700); /* it speaks of the life before */
+    assert_false(hf_fence_is_open(&fence, 5700));
+    hear(PEER, NEXT_LIFE, 5800);
+    assert_true(hf_fence_is_open(&fence, 5800));
+}
+
+static void a_peer_that_stays_silent_is_waited_for_from_the_connection_on(void **state)
+{
+    (void)state;
+    open_with_peer();
+    hf_fence_disconnected(&fence);
+    hf_fence_connected(&fence, NEXT_LIFE, 50000);
+    hf_fence_checked(&fence);
+    assert_false(hf_fence_is_open(&fence, 50999));
+    assert_true(hf_fence_is_open(&fence, 51000));
+}
+
+static void its_own_words_are_nobody_s(void **state)
+{
+    (void)state;
+    hf_fence_connected(&fence, LIFE, 0);
+    hf_fence_checked(&fence);
+    hear(SELF, 0, 100);
+    assert_true(hf_fence_is_open(&fence, 200));
+}
+
+static void once_open_for_a_life_a_newcomer_does_not_close_it(void **state)
+{
+    (void)state;
+    open_with_peer();
+    hear(OTHER, 0, 300);
+    assert_true(hf_fence_is_open(&fence, 300));
+}
+
+static void it_says_what_it_has_checked_and_asks_once_for_each_life(void **state)
+{
+    (void)state;
+    struct hf_fence_word word;
+    hf_fence_connected(&fence, LIFE, 1000);
+    assert_true(hf_fence_says(&fence, &word, 1000));
+    assert_int_equal(word.number, SELF);
+    assert_int_equal(word.checked_life, 0);
+    assert_true(word.wants_answer);
+    assert_false(hf_fence_says(&fence, &word, 1001));
+    hf_fence_checked(&fence);
+    assert_true(hf_fence_says(&fence, &word, 1002));
+    assert_int_equal(word.checked_life, LIFE);
+    assert_false(word.wants_answer);
+    hf_fence_checked(&fence); /* no news */
+    assert_false(hf_fence_says(&fence, &word, 1301));
+    assert_true(hf_fence_says(&fence, &word, 1302)); /* the heartbeat */
+    hf_fence_disconnected(&fence);
+    assert_false(hf_fence_says(&fence, &word, 9000));
+    hf_fence_connected(&fence, NEXT_LIFE, 9000);
+    assert_true(hf_fence_says(&fence, &word, 9000));
+    assert_int_equal(word.checked_life, 0);
+    assert_true(word.wants_answer);
+}
+
+static void a_peer_that_asks_is_answered_at_once(void **state)
+{
+    (void)state;
+    struct hf_fence_word word;
+    open_with_peer();
+    assert_true(hf_fence_says(&fence, &word, 200));
+    assert_false(hf_fence_says(&fence, &word, 201));
+    hf_fence_heard(&fence, &(struct hf_fence_word){OTHER, 0, true}, 202);
+    assert_true(hf_fence_says(&fence, &word, 202));
+    assert_int_equal(word.checked_life, LIFE);
+    assert_false(word.wants_answer); /* or they would answer each other for ever */
+}
+
+static void of_too_many_peers_the_longest_silent_is_forgotten(void **state)
+{
+    (void)state;
+    hf_fence_connected(&fence, LIFE, 0);
+    hf_fence_checked(&fence);
+    hear(PEER, 0, 100);
+    hear(OTHER, 0, 150);
+    hear(PEER, 0, 160);
+    hear(9, LIFE, 170); /* instead of OTHER */
+    assert_false(hf_fence_is_open(&fence, 300));
+    hear(PEER, LIFE, 310);
+    assert_true(hf_fence_is_open(&fence, 310));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(before_the_first_connection_it_is_closed),
+        TEST(alone_it_opens_when_checked_and_nobody_answered_the_hello),
+        TEST(the_same_life_after_a_reconnect_leaves_it_open),
+        TEST(another_life_closes_it_until_every_living_peer_has_checked),
+        TEST(a_peer_that_stays_silent_is_waited_for_from_the_connection_on),
+        TEST(its_own_words_are_nobody_s),
+        TEST(once_open_for_a_life_a_newcomer_does_not_close_it),
+        TEST(it_says_what_it_has_checked_and_asks_once_for_each_life),
+        TEST(a_peer_that_asks_is_answered_at_once),
+        TEST(of_too_many_peers_the_longest_silent_is_forgotten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,284 @@
+#include "core_fixture.h"
+
+static struct core_fixture fx;
+
+static int set_up(void **state)
+{
+    (void)state;
+    fixture_init(&fx);
+    fx.config.witnesses_max = 3;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fixture_stop(&fx);
+    return 0;
+}
+
+static void forget_log(void)
+{
+    fx.log_len = 0;
+    fx.log[0] = '\0';
+}
+
+static void published(const char *channel, uint64_t epoch, uint64_t offset)
+{
+    const struct hf_publication_fields fields = {.data = fixture_bytes("same")};
+    hf_core_published(fx.core, fixture_bytes(channel), &fixture_history,
+                      (struct hf_position){epoch, offset}, &fields);
+}
+
+static void start_connected(void)
+{
+    fixture_start(&fx);
+    connect_store(&fx);
+}
+
+static void reconnect_to_another(void)
+{
+    hf_core_disconnected(fx.core);
+    hf_core_connected(fx.core, false);
+}
+
+static void a_published_channel_is_compared_after_the_store_may_have_changed(void **state)
+{
+    (void)state;
+    start_connected();
+    published("ch", 7, 5);
+    published("ch", 7, 4); /* acknowledged later, but older */
+    assert_int_equal(counters(&fx)->witnesses, 1);
+    assert_true(hf_core_is_checked(fx.core));
+    reconnect_to_another();
+    expect(&fx, "read ch from 7:5\n"); /* nothing is listened to for that */
+    assert_false(hf_core_is_checked(fx.core));
+    read_gives(&fx, 7, 6, 5, 6);
+    expect(&fx, "");
+    assert_true(hf_core_is_checked(fx.core));
+    assert_int_equal(counters(&fx)->streams, 0);
+    assert_int_equal(counters(&fx)->witnesses, 1); /* it goes on, as one of 7:6 */
+    reconnect_to_another();
+    expect(&fx, "read ch from 7:6\n");
+}
+
+static void the_same_store_hears_no_witnesses(void **state)
+{
+    (void)state;
+    start_connected();
+    published("ch", 7, 5);
+    hf_core_disconnected(fx.core);
+    connect_store(&fx);
+    expect(&fx, "");
+    assert_true(hf_core_is_checked(fx.core));
+}
+
+static void a_witness_of_what_is_lost_gets_the_stream_a_new_epoch(void **state)
+{
+    (void)state;
+    start_connected();
+    published("ch", 7, 5);
+    reconnect_to_another();
+    read_gives(&fx, 7, 3, 0, 0);
+    expect(&fx, "read ch from 7:5\nread ch from 7:3\n");
+    read_gives(&fx, 7, 3, 3, 3);
+    expect(&fx, "mend ch at 7:3 anew\n");
+    assert_false(hf_core_is_checked(fx.core));
+    mend_done(&fx, HF_OK);
+    expect(&fx, "read ch from 7:5\n");
+    read_gives(&fx, 9, 0, 0, 0);
+    assert_true(hf_core_is_checked(fx.core));
+    assert_int_equal(counters(&fx)->epochs_rotated, 1);
+}
+
+static void a_witness_of_another_publication_gets_the_stream_a_new_epoch(void **state)
+{
+    (void)state;
+    start_connected();
+    published("ch", 7, 5);
+    reconnect_to_another();
+    forget_log();
+    read_gives_other(&fx, 7, 8, 5, 8, "other");
+    expect(&fx, "mend ch at 7:8 anew\n");
+}
+
+static void witnesses_are_heard_a_few_at_a_time(void **state)
+{
+    (void)state;
+    fx.config.reads_in_flight_max = 2;
+    start_connected();
+    published("a", 7, 1);
+    published("b", 7, 1);
+    published("c", 7, 1);
+    reconnect_to_another();
+    expect(&fx, "read a from 7:1\nread b from 7:1\n");
+    read_gives(&fx, 7, 1, 1, 1);
+    expect(&fx, "read c from 7:1\n");
+    read_gives(&fx, 7, 1, 1, 1);
+    assert_false(hf_core_is_checked(fx.core));
+    read_gives(&fx, 7, 1, 1, 1);
+    assert_true(hf_core_is_checked(fx.core));
+}
+
+static void above_the_limit_the_least_recently_renewed_goes(void **state)
+{
+    (void)state;
+    start_connected();
+    published("a", 7, 1);
+    published("b", 7, 1);
+    published("c", 7, 1);
+    published("a", 7, 2);
+    published("d", 7, 1);
+    assert_int_equal(counters(&fx)->witnesses, 3);
+    reconnect_to_another();
+    expect(&fx, "read c from 7:1\nread a from 7:2\nread d from 7:1\n");
+}
+
+static void a_disconnect_interrupts_the_hearing_and_it_begins_again(void **state)
+{
+    (void)state;
+    start_connected();
+    published("ch", 7, 5);
+    reconnect_to_another();
+    hf_core_disconnected(fx.core);
+    read_fails(&fx, HF_EUNAVAILABLE);
+    forget_log();
+    connect_store(&fx);
+    expect(&fx, "read ch from 7:5\n");
+    assert_false(hf_core_is_checked(fx.core));
+    read_fails(&fx, HF_ESTORE);
+    wait_ms(&fx, 200);
+    expect(&fx, "read ch from 7:5\n");
+    read_gives(&fx, 7, 5, 5, 5);
+    assert_true(hf_core_is_checked(fx.core));
+}
+
+static void a_stream_that_has_gone_leaves_a_witness(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_live(&fx, 7, 5);
+    hear(&fx, "ch", 7, 6);
+    unwatch(&fx, w);
+    wait_ms(&fx, 10000);
+    assert_int_equal(counters(&fx)->streams, 0);
+    forget_log();
+    reconnect_to_another();
+    expect(&fx, "read ch from 7:6\n");
+    read_gives_other(&fx, 7, 6, 6, 6, "other");
+    expect(&fx, "mend ch at 7:6 anew\n");
+}
+
+static void a_channel_opened_while_it_is_compared_is_followed_from_its_witness(void **state)
+{
+    (void)state;
+    start_connected();
+    published("ch", 7, 5);
+    reconnect_to_another();
+    forget_log();
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    recover(&fx, w, "r", 7, 5);
+    expect(&fx, "listen ch\n");
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 5, 5, 5); /* from before it listened */
+    expect(&fx, "read ch from 7:5\n");
+    read_gives(&fx, 7, 6, 5, 6);
+    expect(&fx, "answer r recovered 7:6 of 7:6 6-6 live\n");
+    assert_true(hf_core_is_checked(fx.core));
+}
+
+/* The witness must not be gone before the stream has a place of its own. */
+static void a_stream_that_had_no_place_yet_still_has_its_witness(void **state)
+{
+    (void)state;
+    start_connected();
+    published("ch", 7, 5);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    recover(&fx, w, "r", 7, 5);
+    reconnect_to_another();
+    listening(&fx, "ch");
+    forget_log();
+    read_gives_other(&fx, 7, 5, 5, 5, "other");
+    expect(&fx, "mend ch at 7:5 anew\n");
+}
+
+static void what_is_published_without_a_position_has_no_witness(void **state)
+{
+    (void)state;
+    start_connected();
+    published("ch", 0, 0);
+    assert_int_equal(counters(&fx)->witnesses, 0);
+}
+
+/* --- the fence -------------------------------------------------------------------------------- */
+
+static void while_fenced_nobody_is_told_recovered(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_live(&fx, 7, 5);
+    hear(&fx, "ch", 7, 6);
+    forget_log();
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    recover(&fx, w, "tail", 7, 5);
+    recover(&fx, w, "top", 7, 6);
+    subscribe(&fx, w, "fresh"); /* is told nothing about the past */
+    hear(&fx, "ch", 7, 7);
+    expect(&fx, "answer fresh top 7:6 live\ndeliver w 7:7\n");
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    expect(&fx, "");
+    hf_core_set_fence(fx.core, false, fx.now_ms);
+    expect(&fx, "answer tail recovered 7:7 of 7:7 6-7 live\n"
+                "answer top recovered 7:7 of 7:7 7-7 live\n");
+}
+
+static void a_page_read_behind_the_fence_is_not_served(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    recover(&fx, w, "r", 7, 2);
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 20, 3, 6);
+    expect(&fx, "listen ch\nread ch after 7:2\n");
+    hf_core_set_fence(fx.core, false, fx.now_ms);
+    expect(&fx, "read ch after 7:2\n");
+    read_gives(&fx, 7, 20, 3, 6);
+    expect(&fx, "answer r recovered 7:6 of 7:20 3-6\n");
+}
+
+static void one_that_waits_behind_the_fence_has_its_deadline(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_live(&fx, 7, 5);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    recover(&fx, w, "r", 7, 5);
+    wait_ms(&fx, 4000);
+    assert_non_null(strstr(fx.log, "answer r error"));
+    forget_log();
+    hf_core_set_fence(fx.core, false, fx.now_ms);
+    expect(&fx, "");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_published_channel_is_compared_after_the_store_may_have_changed),
+        TEST(the_same_store_hears_no_witnesses),
+        TEST(a_witness_of_what_is_lost_gets_the_stream_a_new_epoch),
+        TEST(a_witness_of_another_publication_gets_the_stream_a_new_epoch),
+        TEST(witnesses_are_heard_a_few_at_a_time),
+        TEST(above_the_limit_the_least_recently_renewed_goes),
+        TEST(a_disconnect_interrupts_the_hearing_and_it_begins_again),
+        TEST(a_stream_that_has_gone_leaves_a_witness),
+        TEST(a_channel_opened_while_it_is_compared_is_followed_from_its_witness),
+        TEST(a_stream_that_had_no_place_yet_still_has_its_witness),
+        TEST(what_is_published_without_a_position_has_no_witness),
+        TEST(while_fenced_nobody_is_told_recovered),
+        TEST(a_page_read_behind_the_fence_is_not_served),
+        TEST(one_that_waits_behind_the_fence_has_its_deadline),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
