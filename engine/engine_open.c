@@ -255,6 +255,9 @@ int hf_engine_open(const struct hf_engine_config *config, struct hf_engine **ope
         goto err_after_alloc;
     }
     *opened = engine;
+    if (reason_size > 0) {
+        reason[0] = '\0';
+    }
     return HF_OK;
 
 err_after_alloc:

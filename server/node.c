@@ -219,6 +219,8 @@ static bool open_engine(struct hf_node *node)
         .page_bytes_max = at_least_1_byte(own->page_max_bytes),
         .loads_in_flight_max = at_least_1(own->loads_in_flight_max),
         .wait_ms = at_least_1(own->store_wait_ms),
+        .node_timeout_ms = (uint32_t)own->node_timeout_ms,
+        .witnesses_max = own->witnesses_max,
         .pending_requests_max = at_least_1(own->pending_requests_max),
         .pending_bytes_max = at_least_1_byte(own->pending_bytes_max),
         .mailbox_bytes_max = at_least_1_byte(own->mailbox_max_bytes),

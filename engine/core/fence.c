@@ -1,10 +1,12 @@
 #include "core/fence.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 bool hf_fence_init(struct hf_fence *fence, const struct hf_fence_config *config)
 {
+    assert(config->peers_max > 0);
     memset(fence, 0, sizeof *fence);
     fence->config = *config;
     fence->peers = calloc(config->peers_max, sizeof *fence->peers);

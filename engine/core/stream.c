@@ -480,13 +480,15 @@ static void settle_place(struct hf_core *core, struct hf_stream *stream,
 }
 
 /* What is on its way from before the removal must not come back into memory. */
+static bool is_newer(struct hf_position a, struct hf_position b)
+{
+    return a.epoch != b.epoch ? a.epoch > b.epoch : a.offset > b.offset;
+}
+
 void hf__stream_published(struct hf_stream *stream, struct hf_position position,
                           const struct hf_publication_fields *fields)
 {
-    bool is_ahead =
-        !stream->has_place || position.epoch > stream->position.epoch ||
-        (position.epoch == stream->position.epoch && position.offset > stream->position.offset);
-    if (is_ahead) {
+    if (is_newer(position, stream->position) && is_newer(position, stream->known)) {
         stream->known = position;
         stream->known_print = hf__fingerprint(fields);
     }

@@ -171,6 +171,8 @@ struct hf_config_holdfast {
     uint32_t page_max_publications;  /* one page of recovered publications */
     uint64_t page_max_bytes;         /* same */
     int64_t store_wait_ms;           /* requests wait so long for a store that is away */
+    int64_t node_timeout_ms;         /* another node is given up after so long a silence */
+    uint32_t witnesses_max;          /* positions remembered of channels not followed here */
     uint32_t pending_requests_max;   /* requests waiting inside the engine */
     uint64_t pending_bytes_max;      /* payload bytes waiting for the store */
     uint32_t loads_in_flight_max;    /* reads of streams asked of the store at once */

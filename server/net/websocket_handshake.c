@@ -89,9 +89,6 @@ static struct refusal ask_admission(const struct hf_http_request *request)
 {
     struct hf_worker *worker = request->worker;
     static struct hf_log_limit limit;
-    if (worker->priv->is_draining) {
-        return (struct refusal){503, "this node is shutting down"};
-    }
     enum hf_admission_result result = hf_admission_ask(worker->priv->admission, worker->now_ms);
     if (result == HF_ADMISSION_GRANTED) {
         return (struct refusal){0, NULL};

@@ -148,12 +148,14 @@ static void the_limit_holds_for_a_page_of_the_first_read_too(void **state)
     fixture_start(&fx);
     connect_store(&fx);
     struct hf_core_watch *w = watch(&fx, "ch", "w");
-    recover_at_most(w, "few", 5, 10, false);
+    recover_at_most(w, "few", 5, 14, false);
+    recover_at_most(w, "just", 5, 15, false);
     recover(&fx, w, "any", 7, 5);
     listening(&fx, "ch");
     forget_log();
     read_gives(&fx, 7, 20, 6, 9);
-    expect(&fx, "answer any recovered 7:9 of 7:20 6-9\nanswer few top 7:20 live\n");
+    expect(&fx, "answer just recovered 7:9 of 7:20 6-9\nanswer any recovered 7:9 of 7:20 6-9\n"
+                "answer few top 7:20 live\n");
 }
 
 /* --- older than the tail ---------------------------------------------------------------------- */

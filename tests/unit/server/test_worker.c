@@ -303,7 +303,7 @@ static void an_end_closes_sessions_then_the_port_then_hub_and_registry(void **st
     close(fd);
 }
 
-static void draining_closes_the_listener_and_reports_when_the_last_client_has_left(void **state)
+static void draining_answers_probes_and_reports_when_the_last_client_has_left(void **state)
 {
     (void)state;
     struct worker_test test;
@@ -319,7 +319,10 @@ static void draining_closes_the_listener_and_reports_when_the_last_client_has_le
     hf_worker_drain(test.worker);
     assert_false(receives(idle, "anything")); /* the idle one is closed */
     close(idle);
-    assert_int_equal(dial(test.port), -1);
+    int probe = dial(test.port); /* a probe is told, and does not keep the worker */
+    say(probe, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_true(receives(probe, "Connection: close"));
+    int lingering_probe = dial(test.port);
     assert_false(hf_worker_is_drained(test.worker));
     say(half, "\r\n");
     assert_true(receives(half, "hello")); /* the other one is answered first */
@@ -328,6 +331,8 @@ static void draining_closes_the_listener_and_reports_when_the_last_client_has_le
     assert_int_equal(read(test.report_fd, &count, sizeof(count)), sizeof(count));
     assert_true(hf_worker_is_drained(test.worker));
     assert_true(journal_has("l"));
+    close(probe);
+    close(lingering_probe);
     stop(&test);
 }
 
@@ -348,7 +353,7 @@ int main(void)
         cmocka_unit_test(a_started_worker_serves_and_hands_its_requests_over_every_turn),
         cmocka_unit_test(what_the_engine_sends_is_dispatched_then_the_hub_flushed_then_the_port),
         cmocka_unit_test(an_end_closes_sessions_then_the_port_then_hub_and_registry),
-        cmocka_unit_test(draining_closes_the_listener_and_reports_when_the_last_client_has_left),
+        cmocka_unit_test(draining_answers_probes_and_reports_when_the_last_client_has_left),
         cmocka_unit_test(a_worker_without_a_port_does_not_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
