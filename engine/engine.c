@@ -278,13 +278,12 @@ static void say(struct hf_engine *engine, const struct hf_fence_word *word)
 static void hear(struct hf_engine *engine, struct hf_bytes message)
 {
     char text[64];
-    struct hf_fence_word word;
-    int wants_answer;
     snprintf(text, sizeof text, "%.*s", (int)message.len, message.data);
-    if (sscanf(text, "f%" SCNx64 " %" SCNx64 " %d", &word.number, &word.checked_life,
-               &wants_answer) == 3 &&
-        word.number != 0) {
-        word.wants_answer = wants_answer != 0;
+    char *rest = text + 1; /* behind the letter; a text that is no word ends as the number 0 */
+    struct hf_fence_word word = {.number = strtoull(rest, &rest, 16)};
+    word.checked_life = strtoull(rest, &rest, 16);
+    word.wants_answer = strtoull(rest, &rest, 16) != 0;
+    if (text[0] == HF__BUS_FENCE && word.number != 0) {
         hf_fence_heard(&engine->fence, &word, engine->now_ms);
     }
 }
@@ -577,6 +576,7 @@ void hf__engine_update_status(struct hf_engine *engine)
         .is_connected = store.is_connected,
         .not_ready_ms = is_ready ? 0 : engine->now_ms - engine->not_ready_since_ms,
         .streams = core->streams,
+        .streams_in_step = core->in_step,
         .lingering = core->lingering,
         .tails_bytes = core->tails_bytes,
         .witnesses = core->witnesses,

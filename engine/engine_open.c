@@ -32,6 +32,7 @@ static void fill_defaults(struct hf_engine_config *config)
     DEFAULT(config->wait_ms, 4000);
     DEFAULT(config->node_timeout_ms, 3000);
     DEFAULT(config->witnesses_max, 100000);
+    DEFAULT(config->presence_ttl_ms, 60000);
     DEFAULT(config->pending_requests_max, 100000);
     DEFAULT(config->pending_bytes_max, (size_t)64 << 20);
     DEFAULT(config->mailbox_bytes_max, (size_t)64 << 20);
@@ -224,8 +225,8 @@ static void destroy(struct hf_engine *engine)
 /* --- the public side ---------------------------------------------------------------------------
  */
 
-int hf_engine_open(const struct hf_engine_config *config, struct hf_engine **opened, char *reason,
-                   size_t reason_size)
+int hf_engine_open(const struct hf_engine_config *config, struct hf_engine **engine_out,
+                   char *reason, size_t reason_size)
 {
     snprintf(reason, reason_size, "%s", hf_error_text(HF_ENOMEM));
     struct hf_engine *engine = calloc(1, sizeof *engine);
@@ -254,7 +255,7 @@ int hf_engine_open(const struct hf_engine_config *config, struct hf_engine **ope
         (result = start_thread(engine)) != HF_OK) {
         goto err_after_alloc;
     }
-    *opened = engine;
+    *engine_out = engine;
     if (reason_size > 0) {
         reason[0] = '\0';
     }

@@ -160,9 +160,9 @@ struct hf_engine {
 /* engine.c, for engine_open.c */
 extern const struct hf_core_effects hf__engine_core_effects;
 extern const struct hf_store_events hf__engine_store_events; /* its context is to be filled in */
-void hf__engine_on_inbox(int fd, short what, void *engine);
-void hf__engine_on_tick(int fd, short what, void *engine);
-void *hf__engine_run(void *engine);
+void hf__engine_on_inbox(int fd, short what, void *context);
+void hf__engine_on_tick(int fd, short what, void *context);
+void *hf__engine_run(void *context);
 void hf__engine_update_status(struct hf_engine *engine);
 
 /* Frees a request whose completion has run, and counts it off. Any thread. */

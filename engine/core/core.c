@@ -209,6 +209,7 @@ static void free_stream(struct hf_core *core, struct hf_stream *stream)
     hf__stream_drop_pending(stream);
     become_witness(core, stream);
     core->checking -= stream->is_checking;
+    core->counters.in_step -= stream->state == HF_STREAM_LIVE;
     HASH_DELETE(hh, core->streams, stream);
     core->counters.streams--;
     free(stream);

@@ -81,6 +81,7 @@ struct hf_core_config {
 
 struct hf_core_counters {
     uint64_t streams, lingering, tails_bytes, witnesses; /* now */
+    uint64_t in_step;                                    /* of the streams: LIVE (stream.h) */
     uint64_t reads;                                      /* these and the following: ever */
     uint64_t publications_in, duplicates_dropped, gaps_repaired, streams_lost;
     uint64_t rollbacks_seen, streams_healed, epochs_rotated;

@@ -48,15 +48,13 @@ void hf_fence_checked(struct hf_fence *fence)
 
 static struct hf_fence_peer *find_peer(struct hf_fence *fence, uint64_t number)
 {
-    struct hf_fence_peer *oldest = NULL;
+    struct hf_fence_peer *oldest = &fence->peers[0];
     for (uint32_t i = 0; i < fence->count; i++) {
         struct hf_fence_peer *peer = &fence->peers[i];
         if (peer->number == number) {
             return peer;
         }
-        if (oldest == NULL || peer->heard_ms < oldest->heard_ms) {
-            oldest = peer;
-        }
+        oldest = peer->heard_ms < oldest->heard_ms ? peer : oldest;
     }
     struct hf_fence_peer *added =
         fence->count < fence->config.peers_max ? &fence->peers[fence->count++] : oldest;

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void hf__stream_set_state(struct hf_stream *stream, enum hf_stream_state state)
+void hf__stream_set_state(struct hf_core *core, struct hf_stream *stream,
+                          enum hf_stream_state state)
 {
     static const bool allowed[4][4] = {
         [HF_STREAM_OFFLINE] = {[HF_STREAM_LISTENING] = true, [HF_STREAM_PLACING] = true},
@@ -14,6 +15,8 @@ void hf__stream_set_state(struct hf_stream *stream, enum hf_stream_state state)
         [HF_STREAM_LIVE] = {[HF_STREAM_OFFLINE] = true, [HF_STREAM_PLACING] = true},
     };
     assert(allowed[stream->state][state]);
+    core->counters.in_step -= stream->state == HF_STREAM_LIVE;
+    core->counters.in_step += state == HF_STREAM_LIVE;
     stream->state = state;
 }
 
@@ -204,7 +207,7 @@ static void doubt(struct hf_core *core, struct hf_stream *stream,
         }
         is_old = known == NULL;
     }
-    hf__stream_set_state(stream, HF_STREAM_PLACING);
+    hf__stream_set_state(core, stream, HF_STREAM_PLACING);
     if (!is_old) {
         keep_back(core, stream, publication);
     } else if (stream->read_state == HF_READ_OPEN) {
@@ -271,11 +274,11 @@ void hf__stream_connected(struct hf_core *core, struct hf_stream *stream, bool i
         hf__stream_set_suspicious(core, stream, true);
     }
     if (stream->is_checking) {
-        hf__stream_set_state(stream, HF_STREAM_PLACING);
+        hf__stream_set_state(core, stream, HF_STREAM_PLACING);
         hf__core_want_read(core, stream);
         return;
     }
-    hf__stream_set_state(stream, HF_STREAM_LISTENING);
+    hf__stream_set_state(core, stream, HF_STREAM_LISTENING);
     core->effects.listen(core->context, (struct hf_bytes){stream->channel, stream->channel_len});
 }
 
@@ -284,9 +287,8 @@ void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream)
     if (stream->state == HF_STREAM_OFFLINE) {
         return;
     }
-    (void)core;
     stream->was_in_step |= stream->state == HF_STREAM_LIVE && !stream->is_checking;
-    hf__stream_set_state(stream, HF_STREAM_OFFLINE);
+    hf__stream_set_state(core, stream, HF_STREAM_OFFLINE);
     hf__stream_drop_pending(stream);
     stream->read_again = false;
     stream->wants_check = false;
@@ -303,10 +305,10 @@ void hf__stream_listening(struct hf_core *core, struct hf_stream *stream, uint64
         return;
     }
     if (has_history(stream)) {
-        hf__stream_set_state(stream, HF_STREAM_PLACING);
+        hf__stream_set_state(core, stream, HF_STREAM_PLACING);
         hf__core_want_read(core, stream);
     } else {
-        hf__stream_set_state(stream, HF_STREAM_LIVE);
+        hf__stream_set_state(core, stream, HF_STREAM_LIVE);
         hf__recovery_settle(core, stream, now_ms);
     }
 }
@@ -356,12 +358,12 @@ static bool lacks_known(const struct hf_stream *stream, const struct hf_core_rea
  * nothing, unless what remains would follow it without a hole. */
 static bool is_refuted(const struct hf_stream *stream, const struct hf_core_read_result *result)
 {
-    const struct hf_publication *first = result->page != NULL ? result->page->items[0] : NULL;
     if (result->top.offset < stream->read_since.offset) {
         return true;
     }
-    if (stream->is_suspicious && stream->was_in_step && first != NULL &&
-        stream->read_since.offset > 0 && first->position.offset == stream->read_since.offset + 1) {
+    bool must_prove = stream->is_suspicious && stream->was_in_step && stream->read_since.offset > 0;
+    if (must_prove && result->page != NULL &&
+        result->page->items[0]->position.offset == stream->read_since.offset + 1) {
         return true;
     }
     for (uint32_t i = 0; result->page != NULL && i < result->page->count; i++) {
@@ -428,7 +430,7 @@ static void store_went_back(struct hf_core *core, struct hf_stream *stream,
     hf__stream_set_suspicious(core, stream, true); /* until mended, also over a lost connection */
     stream->was_in_step = true;
     if (stream->state == HF_STREAM_LIVE) {
-        hf__stream_set_state(stream, HF_STREAM_PLACING);
+        hf__stream_set_state(core, stream, HF_STREAM_PLACING);
     }
     if (result->top.epoch == stream->position.epoch &&
         result->top.offset < stream->position.offset) {
@@ -467,10 +469,10 @@ static void settle_place(struct hf_core *core, struct hf_stream *stream,
     if (stream->read_again || stream->position.offset < result->top.offset) {
         stream->read_again = false;
         if (stream->state == HF_STREAM_LIVE) {
-            hf__stream_set_state(stream, HF_STREAM_PLACING);
+            hf__stream_set_state(core, stream, HF_STREAM_PLACING);
         }
     } else if (stream->state == HF_STREAM_PLACING) {
-        hf__stream_set_state(stream, HF_STREAM_LIVE);
+        hf__stream_set_state(core, stream, HF_STREAM_LIVE);
         release_pending(core, stream, now_ms);
         if (stream->was_removed) {
             hf__core_clear_tail(core, stream);

@@ -149,7 +149,8 @@ void hf__core_send_mend(struct hf_core *core, struct hf_stream *stream,
 /* Tells contents of one place apart; never 0. */
 uint64_t hf__fingerprint(const struct hf_publication_fields *fields);
 void hf__stream_set_suspicious(struct hf_core *core, struct hf_stream *stream, bool is_suspicious);
-void hf__stream_set_state(struct hf_stream *stream, enum hf_stream_state state);
+void hf__stream_set_state(struct hf_core *core, struct hf_stream *stream,
+                          enum hf_stream_state state);
 void hf__stream_connected(struct hf_core *core, struct hf_stream *stream, bool is_same_store);
 void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream);
 void hf__stream_listening(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms);

@@ -120,7 +120,7 @@ void hf_tail_prepend(struct hf_tail *tail, const struct hf_page *page,
 struct hf_page *hf_tail_cut(struct hf_tail *tail, uint64_t after, uint32_t limit, size_t bytes_max)
 {
     uint64_t first = hf_tail_first(tail);
-    assert(tail->count > 0 && after + 1 >= first && after + 1 - first < tail->count);
+    assert(limit > 0 && tail->count > 0 && after + 1 >= first && after + 1 - first < tail->count);
     if (tail->page != NULL && tail->page_after == after && tail->page_limit == limit &&
         tail->page_bytes_max == bytes_max) {
         return hf_page_ref(tail->page);

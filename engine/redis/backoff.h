@@ -11,7 +11,7 @@
 
 #define HF_BACKOFF_MIN_MS   10
 #define HF_BACKOFF_FIRST_MS 50
-#define HF_BACKOFF_MAX_MS   5000
+#define HF_BACKOFF_MAX_MS   1000 /* an outage is followed by at most so long a one of our own */
 
 struct hf_backoff {
     uint32_t attempts; /* since the last reset; 0 at the start */

@@ -393,7 +393,7 @@ static void on_hello_reply(void *context, const struct hf_reply *reply)
         return;
     }
     const char *version = hello_value(reply, "version");
-    if (atoi(version) < 7) {
+    if (strtol(version, NULL, 10) < 7) {
         snprintf(reason, sizeof reason, "version %.20s is too old: the scripts need Redis 7.0",
                  version);
         hf_redis_connection_break(connection, reason);
@@ -407,8 +407,11 @@ static void on_hello_reply(void *context, const struct hf_reply *reply)
 static uint64_t parse_run_id(const char *info)
 {
     const char *found = strstr(info, "\r\nrun_id:");
-    unsigned long long id = 0;
-    return found != NULL && sscanf(found + 9, "%16llx", &id) == 1 ? id : 0;
+    char digits[17] = "";
+    if (found != NULL) {
+        snprintf(digits, sizeof digits, "%s", found + strlen("\r\nrun_id:"));
+    }
+    return strtoull(digits, NULL, 16);
 }
 
 static void on_info_reply(void *context, const struct hf_reply *reply)
@@ -635,6 +638,13 @@ uint64_t hf_redis_connection_life(const struct hf_redis_connection *connection)
 uint64_t hf_redis_connection_commands(const struct hf_redis_connection *connection)
 {
     return connection->sent;
+}
+
+void hf_redis_connection_hurry(struct hf_redis_connection *connection)
+{
+    if (connection->state == STATE_WAITING) {
+        set_timer(connection, 0);
+    }
 }
 
 void hf_redis_connection_pause(struct hf_redis_connection *connection, bool paused)

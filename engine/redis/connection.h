@@ -63,6 +63,9 @@ uint64_t hf_redis_connection_commands(const struct hf_redis_connection *connecti
 /* Gives the connection up, as if it had broken; carried out on the loop's next turn. */
 void hf_redis_connection_break(struct hf_redis_connection *connection, const char *reason);
 
+/* Ends the wait for the next attempt: the server is known to be there. */
+void hf_redis_connection_hurry(struct hf_redis_connection *connection);
+
 /* Stops or goes on reading. While it is stopped there are no timeouts. */
 void hf_redis_connection_pause(struct hf_redis_connection *connection, bool paused);
 

@@ -110,7 +110,7 @@ static void drop_entries(struct stream *stream)
 static void stream_free(struct memory_store *store, struct stream *stream)
 {
     drop_entries(stream);
-    HASH_DEL(store->streams, stream);
+    HASH_DEL(store->streams, stream); /* NOLINT(clang-analyzer-core.NullDereference): uthash */
     TAILQ_REMOVE(&store->sweep, stream, in_sweep);
     free(stream);
 }

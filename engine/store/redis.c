@@ -439,6 +439,7 @@ static void on_commands_ready(void *context)
     /* Whether this server still is the one that delivers is asked at once. */
     hf_redis_probe(store);
     hf_redis_schedule(store);
+    hf_redis_connection_hurry(store->pubsub);
 }
 
 static void on_commands_closed(void *context, const char *reason)
@@ -450,7 +451,9 @@ static void on_commands_closed(void *context, const char *reason)
 
 static void on_pubsub_ready(void *context)
 {
-    hf_redis_pubsub_ready(context);
+    struct hf_redis_store *store = context;
+    hf_redis_pubsub_ready(store);
+    hf_redis_connection_hurry(store->commands);
 }
 
 static void on_pubsub_closed(void *context, const char *reason)

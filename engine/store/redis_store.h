@@ -212,7 +212,7 @@ void hf_redis_pubsub_announce(struct hf_redis_store *store);
 void hf_redis_pubsub_tick(struct hf_redis_store *store);
 void hf_redis_pubsub_pause(struct hf_redis_store *store, bool paused);
 void hf_redis_probe(struct hf_redis_store *store);
-void hf_redis_listen(struct hf_redis_store *store, struct hf_bytes channel);
-void hf_redis_unlisten(struct hf_redis_store *store, struct hf_bytes channel);
+void hf_redis_listen(struct hf_redis_store *store, struct hf_bytes name);
+void hf_redis_unlisten(struct hf_redis_store *store, struct hf_bytes name);
 
 #endif

@@ -37,6 +37,8 @@ struct hf_store_events {
     void (*on_removed)(void *context, struct hf_bytes channel);
     /* What any node on this store gave to `bus_send`; borrowed. Heard whenever connected. */
     void (*on_bus)(void *context, struct hf_bytes message);
+    /* A client has joined the channel, or left it; `info` is borrowed. */
+    void (*on_presence)(void *context, struct hf_bytes channel, bool is_join, struct hf_bytes info);
     void *context;
 };
 
@@ -104,6 +106,48 @@ struct hf_store_bus {
     void *internal[4];
 };
 
+enum hf_presence_action {
+    HF_PRESENCE_ADD,
+    HF_PRESENCE_REFRESH, /* keeps a client, or adds it when it is not there */
+    HF_PRESENCE_JOIN,    /* only tells on_presence */
+    HF_PRESENCE_REMOVE,  /* with grace_ms (and a user): the client stays, but waits for its end */
+    HF_PRESENCE_END,     /* the grace is over: removes the client if it still waits */
+};
+
+struct hf_presence_item {
+    enum hf_presence_action action;
+    struct hf_presence_client who;
+    bool tells;        /* REMOVE: the leave is told to on_presence, at its END when it waits */
+    uint32_t grace_ms; /* REMOVE */
+    /* out. ADD: the client, or another one of its user, was waiting, and was taken out without a
+     * leave. REMOVE: the client waits now. */
+    bool is_held;
+};
+
+/* Changes of presence, in the order given, also over several requests. Adds and refreshes hold for
+ * config->presence_ttl_ms. An answer that was lost is asked for again, without telling anybody
+ * again: so a join or leave may be missed, but nobody hears it twice. */
+struct hf_store_presence {
+    struct hf_presence_item *items; /* borrowed until the completion */
+    size_t count;                   /* 1 to HF_PRESENCE_BATCH_MAX */
+    void (*complete)(struct hf_store_presence *request);
+    int result;
+    void *internal[4];
+};
+
+/* Sees the changes that were asked for before. Never writes. */
+struct hf_store_presence_read {
+    struct hf_bytes channel;
+    bool wants_entries; /* else only the numbers are read */
+    void (*complete)(struct hf_store_presence_read *request);
+    /* out */
+    int result;
+    uint64_t clients, users;           /* without wants_entries */
+    struct hf_presence_entry *entries; /* one block with its texts, for the caller to free() */
+    size_t count;
+    void *internal[4];
+};
+
 struct hf_store_status {
     bool is_connected;  /* commands are answered */
     bool is_delivering; /* listening works */
@@ -117,6 +161,8 @@ struct hf_store_ops {
     void (*remove)(struct hf_store *store, struct hf_store_remove *request);
     void (*mend)(struct hf_store *store, struct hf_store_mend *request);
     void (*bus_send)(struct hf_store *store, struct hf_store_bus *request);
+    void (*presence)(struct hf_store *store, struct hf_store_presence *request);
+    void (*presence_read)(struct hf_store *store, struct hf_store_presence_read *request);
     void (*listen)(struct hf_store *store, struct hf_bytes channel);
     void (*unlisten)(struct hf_store *store, struct hf_bytes channel);
     void (*flush)(struct hf_store *store); /* end of a loop turn: send what was gathered */

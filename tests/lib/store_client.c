@@ -78,6 +78,16 @@ static void on_bus(void *context, struct hf_bytes message)
     client->seen[client->seen_count - 1].is_bus = true;
 }
 
+static void on_presence(void *context, struct hf_bytes channel, bool is_join, struct hf_bytes info)
+{
+    struct hf_store_client *client = context;
+    see(client, channel, NULL);
+    struct hf_seen *seen = &client->seen[client->seen_count - 1];
+    seen->is_join = is_join;
+    seen->is_leave = !is_join;
+    snprintf(seen->info, sizeof seen->info, "%.*s", (int)info.len, info.data);
+}
+
 static void on_log(void *context, enum hf_log_severity severity, const char *text)
 {
     (void)severity;
@@ -98,6 +108,7 @@ void hf_store_client_init(struct hf_store_client *client, const char *address)
                   .connect_timeout_ms = 1000,
                   .io_timeout_ms = 4000},
         .wait_ms = 4000,
+        .presence_ttl_ms = 60000,
         .pending_requests_max = 100000,
         .pending_bytes_max = (size_t)64 * 1024 * 1024,
         .log = on_log,
@@ -105,7 +116,7 @@ void hf_store_client_init(struct hf_store_client *client, const char *address)
     };
     client->events =
         (struct hf_store_events){on_connected,       on_disconnected, on_listening, on_publication,
-                                 on_removed_channel, on_bus,          client};
+                                 on_removed_channel, on_bus,          on_presence,  client};
 }
 
 void hf_store_client_open(struct hf_store_client *client)

@@ -12,8 +12,9 @@ struct event_base;
 
 /* A delivery, or with `publication` NULL an on_listening, or an on_removed or on_bus. */
 struct hf_seen {
-    bool is_removed, is_bus;
+    bool is_removed, is_bus, is_join, is_leave;
     char channel[64];                   /* or the bus' message */
+    char info[64];                      /* of who joined or left */
     struct hf_publication *publication; /* one reference */
 };
 

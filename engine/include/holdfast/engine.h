@@ -68,10 +68,11 @@ struct hf_engine_config {
     size_t page_bytes_max;          /* per page of a recovery, at least one item; 256 KiB */
     uint32_t loads_in_flight_max;   /* reads of streams at one time; 64 */
     uint32_t wait_ms;               /* a request waits so long for the store; 4000 */
-    uint32_t node_timeout_ms;          /* another node that is silent for so long is not waited for,
-                                          after the store was lost (core/fence.h); 3000 */
-    uint32_t witnesses_max;            /* channels that are not followed here, whose position is
-                                          remembered to notice a store that went back; 100000 */
+    uint32_t node_timeout_ms;       /* another node that is silent for so long is not waited for,
+                                       after the store was lost (core/fence.h); 3000 */
+    uint32_t witnesses_max;         /* channels that are not followed here, whose position is
+                                       remembered to notice a store that went back; 100000 */
+    uint32_t presence_ttl_ms;       /* a client that is not refreshed is gone; presence.h; 60000 */
     uint32_t pending_requests_max;  /* accepted and not completed, all ports; 100000 */
     size_t pending_bytes_max;       /* payloads waiting for the store; 64 MiB */
     size_t mailbox_bytes_max;       /* towards one port; then the engine stops reading from the
@@ -94,8 +95,8 @@ struct hf_stream_options {
 /* Starts the engine's thread. An unreachable store is no error: it is tried for ever, see
  * hf_engine_status. HF_EINVAL for a configuration it cannot use (`reason` then says which, a static
  * or NUL-terminated text copied into at most `reason_size` bytes), HF_ENOMEM. */
-int hf_engine_open(const struct hf_engine_config *config, struct hf_engine **engine, char *reason,
-                   size_t reason_size);
+int hf_engine_open(const struct hf_engine_config *config, struct hf_engine **engine_out,
+                   char *reason, size_t reason_size);
 
 /* Ends the thread and frees the engine. Every port must be closed. */
 void hf_engine_close(struct hf_engine *engine);
@@ -106,8 +107,9 @@ struct hf_engine_status {
     char reason[160];      /* why it is not ready, or "" */
     uint64_t not_ready_ms; /* since when, 0 when ready */
     uint64_t streams, lingering, tails_bytes, witnesses;
-    uint64_t store_commands; /* sent to the store so far */
-    uint64_t store_reads;    /* stream reads among them */
+    uint64_t streams_in_step; /* of `streams`: what is heard of them is delivered at once */
+    uint64_t store_commands;  /* sent to the store so far */
+    uint64_t store_reads;     /* stream reads among them */
     uint64_t publications_in, publications_out, duplicates_dropped, gaps_repaired, streams_lost;
     uint64_t recoveries_from_tail, recoveries_from_store, recoveries_refused;
     uint64_t rollbacks_seen, streams_healed, epochs_rotated;
@@ -125,6 +127,11 @@ struct hf_port_callbacks {
     /* A message that some engine on the same store (this one included) sent with hf_bus_send.
      * Borrowed until return. NULL: not wanted. */
     void (*on_bus)(void *port_context, struct hf_bytes message);
+    /* A client has joined or left the watched channel (presence.h); `info` is its own, borrowed
+     * until return. In order with the channel's publications while its stream is in step with the
+     * store. NULL: not wanted. */
+    void (*on_join)(void *watch_context, struct hf_bytes info);
+    void (*on_leave)(void *watch_context, struct hf_bytes info);
     void *port_context;
 };
 
@@ -205,5 +212,7 @@ typedef void hf_subscribe_callback(void *context, int result,
 /* One subscriber's entry to the channel, or with `continues` the next page of one. */
 int hf_subscribe(struct hf_watch *watch, const struct hf_subscribe_params *params, bool continues,
                  hf_subscribe_callback *callback, void *context);
+
+#include <holdfast/presence.h>
 
 #endif

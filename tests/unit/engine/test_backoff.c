@@ -10,7 +10,7 @@
 static void longest_wait_doubles_up_to_the_maximum(void **state)
 {
     (void)state;
-    const uint32_t ceilings[] = {50, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000};
+    const uint32_t ceilings[] = {50, 100, 200, 400, 800, 1000, 1000, 1000, 1000, 1000};
     struct hf_backoff backoff = {0};
     for (size_t i = 0; i < sizeof ceilings / sizeof ceilings[0]; i++) {
         /* the random number that gives the longest wait, and the one behind it the shortest */

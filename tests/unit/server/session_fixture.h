@@ -22,15 +22,15 @@
 
 #include <holdfast/engine.h>
 
+#include "api/registry.h"
 #include "buffer.h"
+#include "client/hub.h"
+#include "client/session.h"
+#include "client/session_internal.h"
 #include "config/config.h"
 #include "net/connection.h"
 #include "net/http.h"
-#include "client/hub.h"
 #include "node.h"
-#include "api/registry.h"
-#include "client/session.h"
-#include "client/session_internal.h"
 #include "worker.h"
 
 /* --- engine --------------------------------------------------------------------------------- */

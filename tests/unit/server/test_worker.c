@@ -17,11 +17,11 @@
 
 #include <cmocka.h>
 
+#include "api/registry.h"
+#include "client/hub.h"
 #include "net/admission.h"
 #include "net/http.h"
-#include "client/hub.h"
 #include "net/listener.h"
-#include "api/registry.h"
 
 /* --- doubles of engine, hub and registry: they write down what is asked of them -----------------
  */

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-#include "connection_fixture.h"
 #include "client/session.h"
+#include "connection_fixture.h"
 #include "net/websocket_driver.h"
 
 struct hf_session {
