@@ -23,6 +23,23 @@ void hf_session_client_text(const struct hf_session *session, char text[HF_CLIEN
     *out = '\0';
 }
 
+/* Tokens, which would name users, are not offered: everybody is the anonymous one. */
+struct hf_slice hf_session_user(const struct hf_session *session)
+{
+    (void)session;
+    return hf_slice("", 0);
+}
+
+void hf_session_write_client_info(const struct hf_session *session, struct hf_buffer *buffer)
+{
+    char text[HF_CLIENT_ID_TEXT_LEN + 1];
+    struct hf_client_info info = {.user = hf_session_user(session)};
+
+    hf_session_client_text(session, text);
+    info.client = hf_slice(text, HF_CLIENT_ID_TEXT_LEN);
+    hf_reply_json_client_info(buffer, &info);
+}
+
 /* A UUID of version 4 (RFC 9562: random but for version and variant). */
 static bool choose_client_id(struct hf_session *session)
 {

@@ -57,7 +57,8 @@ struct hf_session_request {
     bool is_positioned : 1;
     bool is_recoverable : 1;
     bool rejects_unrecovered : 1;
-    bool is_waiting : 1; /* pages: not asked for yet, the output queue is too long */
+    struct hf_subscribe_params params; /* subscribe: while the presence is added */
+    bool is_waiting : 1;               /* pages: not asked for yet, the output queue is too long */
 };
 
 LIST_HEAD(hf_session_requests, hf_session_request);
@@ -108,6 +109,12 @@ void hf_session_connect(struct hf_session *session, uint32_t id,
                         const struct hf_connect_request *request);
 /* The client's UUID as text. */
 void hf_session_client_text(const struct hf_session *session, char text[HF_CLIENT_ID_TEXT_LEN + 1]);
+
+/* The client's user, "" for the anonymous one; borrowed from the session. */
+struct hf_slice hf_session_user(const struct hf_session *session);
+/* Appends the client info that others get with its publications, presence, joins and leaves: a JSON
+ * object. */
+void hf_session_write_client_info(const struct hf_session *session, struct hf_buffer *buffer);
 
 /* --- session_order.c --- */
 
@@ -177,8 +184,11 @@ void hf_session_publish(struct hf_session *session, uint32_t id,
                         const struct hf_publish_request *request);
 void hf_session_history(struct hf_session *session, uint32_t id,
                         const struct hf_history_request *request);
-void hf_session_presence(struct hf_session *session, uint32_t id, struct hf_slice channel);
 void hf_session_sub_refresh(struct hf_session *session, uint32_t id,
                             const struct hf_sub_refresh_request *request);
+
+/* --- session_presence.c --- */
+void hf_session_presence(struct hf_session *session, uint32_t id, struct hf_slice channel);
+void hf_session_presence_stats(struct hf_session *session, uint32_t id, struct hf_slice channel);
 
 #endif
