@@ -229,7 +229,7 @@ static void insert_first(struct hf_redis_op *op)
 {
     struct hf_redis_channel *channel = op->channel;
     struct hf_redis_op *next = TAILQ_FIRST(&channel->ops);
-    for (uint32_t i = 0; i < channel->in_flight; i++)
+    while (next != NULL && !next->is_waiting) /* R2; in_flight still counts what completes now */
         next = TAILQ_NEXT(next, in_channel);
     if (next != NULL)
         TAILQ_INSERT_BEFORE(next, op, in_channel);
@@ -288,13 +288,18 @@ static bool overtakes(const struct hf_redis_op *op)
     return op->kind == HF_REDIS_READ || op->kind == HF_REDIS_MEND;
 }
 
+static bool is_holding(const struct hf_redis_store *store)
+{
+    return !store->is_closing && hf_redis_connection_is_ready(store->commands) &&
+           hf_redis_connection_life(store->commands) != store->admitted_life;
+}
+
 bool hf_redis_is_held(const struct hf_redis_op *op)
 {
     const struct hf_redis_store *store = op->channel->store;
     bool writes = op->kind == HF_REDIS_REMOVE ||
                   (op->kind == HF_REDIS_PUBLISH && op->request.publish->options.history_size > 0);
-    return writes && !store->is_closing && hf_redis_connection_is_ready(store->commands) &&
-           hf_redis_connection_life(store->commands) != store->admitted_life;
+    return writes && is_holding(store);
 }
 
 /* The connection is one to a life that is not admitted: R4. */
@@ -352,8 +357,7 @@ static int enqueue(struct hf_redis_store *store, struct hf_redis_op *op, struct 
     op->deadline_ms = hf_redis_now_ms() + config->wait_ms;
     op->is_waiting = true;
     TAILQ_INSERT_TAIL(&store->waiting, op, in_waiting);
-    struct hf_redis_op *first = TAILQ_FIRST(&op->channel->ops);
-    if (overtakes(op) && first != NULL && hf_redis_is_held(first))
+    if (overtakes(op) && is_holding(store))
         insert_first(op);
     else
         TAILQ_INSERT_TAIL(&op->channel->ops, op, in_channel);
@@ -586,7 +590,7 @@ static void on_commands_ready(void *context)
 {
     struct hf_redis_store *store = context;
     store->ready_ms = hf_redis_now_ms();
-    if (hf_redis_connection_life(store->commands) != store->admitted_life)
+    if (is_holding(store))
         hold(store);
     if (store->is_up && hf_redis_connection_life(store->commands) != store->up_life)
         hf_redis_connection_break(store->pubsub, "the commands go to another server than before");
