@@ -113,6 +113,33 @@ void hf_session_resume(struct hf_session *session, uint64_t channel_hash)
     }
 }
 
+void hf_session_resume_all(struct hf_session *session)
+{
+    struct hf_arena *arena = hf_hub_arena(session->worker->hub);
+    struct hf_session_waiting_list all = STAILQ_HEAD_INITIALIZER(all);
+    struct hf_session_waiting *waiting;
+
+    STAILQ_CONCAT(&all, &session->waiting);
+    session->waiting_count = 0;
+    session->waiting_bytes = 0;
+    while ((waiting = STAILQ_FIRST(&all)) != NULL) {
+        struct hf_slice message = hf_slice(waiting->message, waiting->len);
+        struct hf_command command;
+
+        STAILQ_REMOVE_HEAD(&all, in_session);
+        hf_arena_reset(arena);
+        if (hf_session_is_closing(session)) {
+            /* nobody waits for it any more */
+        } else if (hf_command_decode_json(message, arena, &command, NULL) == HF_COMMAND_OK) {
+            hf_session_dispatch(session, &command, message);
+        } else {
+            hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
+        }
+        free(waiting);
+    }
+    hf_arena_reset(arena);
+}
+
 void hf_session_drop_waiting(struct hf_session *session)
 {
     struct hf_session_waiting *waiting;
