@@ -86,7 +86,7 @@ struct hf_session {
     uint32_t request_count;
     uint32_t waiting_count;
     struct hf_session_waiting_list waiting; /* commands, oldest first */
-    size_t waiting_bytes;
+    uint32_t waiting_bytes;
     uint8_t state; /* enum hf_session_state */
     bool awaits_pong;
     unsigned char client_id[HF_CLIENT_ID_SIZE];

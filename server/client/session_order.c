@@ -63,7 +63,8 @@ void hf_session_wait(struct hf_session *session, const struct hf_command *comman
     struct hf_session_waiting *waiting;
 
     if (session->request_count + session->waiting_count >= config->holdfast.session_requests_max ||
-        session->waiting_bytes + message.len > config->client.queue_max_size_bytes) {
+        session->waiting_bytes + message.len > config->client.queue_max_size_bytes ||
+        session->waiting_bytes + message.len > UINT32_MAX) {
         hf_session_reply_error(session, command->id, HF_ERROR_TOO_MANY_REQUESTS);
         return;
     }
@@ -78,14 +79,14 @@ void hf_session_wait(struct hf_session *session, const struct hf_command *comman
     memcpy(waiting->message, message.data, message.len);
     STAILQ_INSERT_TAIL(&session->waiting, waiting, in_session);
     session->waiting_count++;
-    session->waiting_bytes += message.len;
+    session->waiting_bytes += (uint32_t)message.len;
 }
 
 static void take_out(struct hf_session *session, struct hf_session_waiting *waiting)
 {
     STAILQ_REMOVE(&session->waiting, waiting, hf_session_waiting, in_session);
     session->waiting_count--;
-    session->waiting_bytes -= waiting->len;
+    session->waiting_bytes -= (uint32_t)waiting->len;
 }
 
 void hf_session_resume(struct hf_session *session, uint64_t channel_hash)
