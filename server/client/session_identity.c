@@ -8,6 +8,9 @@
 #include "client/users.h"
 #include "log.h"
 
+/* A subscription that is due while it waits for its first answer is looked at again. */
+#define RETRY_MS 1000
+
 #define TTL_MAX_S (INT64_C(365) * 24 * 3600)
 
 struct hf_channel_info {
@@ -262,6 +265,9 @@ static void end_subscriptions(struct hf_session *session, uint64_t now_ms)
 
         if (deadline_ms > now_ms) {
             next_ms = deadline_ms < next_ms ? deadline_ms : next_ms;
+            i++;
+        } else if (subscription->state == HF_SUBSCRIPTION_SUBSCRIBING) {
+            next_ms = now_ms + RETRY_MS < next_ms ? now_ms + RETRY_MS : next_ms;
             i++;
         } else if (subscription->is_server_side) {
             hf_session_disconnect(session, HF_DISCONNECT_SUBSCRIPTION_EXPIRED);

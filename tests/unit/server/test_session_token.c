@@ -340,6 +340,28 @@ static void subscription_expires_unless_it_is_refreshed(void **state)
     fixture_free(fixture);
 }
 
+static void subscription_that_is_due_while_it_is_made_ends_after_its_answer(void **state)
+{
+    struct fixture *fixture =
+        fixture_with(KEY ",\"ping_interval\":0,\"expired_sub_close_delay\":0");
+    uint64_t start_ms = fixture->worker.now_ms;
+    struct client client;
+
+    (void)state;
+    connect_well(&client, fixture, token_of("{}"));
+    send_format(&client, "{\"id\":2,\"subscribe\":{\"channel\":\"plain:a\",\"token\":\"%s\"}}",
+                token_of("{\"channel\":\"plain:a\",\"exp\":%lld}", in_seconds(60)));
+    hf_session_tick(client.session, start_ms + 60000);
+    assert_int_equal(hf_session_deadline(client.session), start_ms + 61000);
+    complete_subscribe(0, HF_OK, &(struct hf_subscribe_result){.live = true});
+    hf_hub_flush(fixture->worker.hub);
+    client_forget(&client);
+    hf_session_tick(client.session, start_ms + 61000);
+    assert_non_null(strstr(client_sent(&client), "\"code\":2501"));
+    client_close(&client);
+    fixture_free(fixture);
+}
+
 /* --- server-side subscriptions ---------------------------------------------------------------- */
 
 static void connect_waits_for_the_subscriptions_of_its_token(void **state)
@@ -484,6 +506,7 @@ int main(void)
         cmocka_unit_test(publications_carry_user_and_infos),
         cmocka_unit_test(subscription_token_alone_decides),
         cmocka_unit_test(subscription_expires_unless_it_is_refreshed),
+        cmocka_unit_test(subscription_that_is_due_while_it_is_made_ends_after_its_answer),
         cmocka_unit_test(connect_waits_for_the_subscriptions_of_its_token),
         cmocka_unit_test(lost_server_side_subscription_ends_the_connection),
         cmocka_unit_test(failed_server_side_subscription_fails_the_connect),
