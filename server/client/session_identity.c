@@ -139,17 +139,20 @@ bool hf_session_set_channel_info(struct hf_subscription *subscription, struct hf
 void hf_session_drop_channel_info(struct hf_subscription *subscription)
 {
     struct hf_channel_info **at;
+    struct hf_channel_info *entry;
 
     if (!subscription->has_info) {
         return;
     }
     at = &subscription->session->identity->channel_infos;
-    while ((*at)->subscription != subscription) {
-        at = &(*at)->next;
+    for (entry = *at; entry != NULL; entry = *at) {
+        if (entry->subscription == subscription) {
+            *at = entry->next;
+            free(entry);
+            break;
+        }
+        at = &entry->next;
     }
-    struct hf_channel_info *entry = *at;
-    *at = entry->next;
-    free(entry);
     subscription->has_info = false;
 }
 
@@ -160,7 +163,7 @@ static struct hf_slice channel_info(const struct hf_session *session,
 
     if (subscription != NULL && subscription->has_info) {
         entry = session->identity->channel_infos;
-        while (entry->subscription != subscription) {
+        while (entry != NULL && entry->subscription != subscription) {
             entry = entry->next;
         }
     }

@@ -65,37 +65,37 @@ static struct user *insert(struct hf_users *users, struct hf_slice name)
     return user;
 }
 
-enum hf_users_result hf_users_add(struct hf_users *users, struct hf_slice name)
+enum hf_users_result hf_users_add(struct hf_users *users, struct hf_slice user)
 {
     enum hf_users_result result = HF_USERS_OK;
-    struct user *user = NULL;
+    struct user *found = NULL;
 
     pthread_mutex_lock(&users->lock);
-    HASH_FIND(hh, users->table, name.data, name.len, user);
-    if (user == NULL) {
-        user = insert(users, name);
+    HASH_FIND(hh, users->table, user.data, user.len, found);
+    if (found == NULL) {
+        found = insert(users, user);
     }
-    if (user == NULL) {
+    if (found == NULL) {
         result = HF_USERS_NO_MEMORY;
-    } else if (user->connections >= users->limit) {
+    } else if (found->connections >= users->limit) {
         result = HF_USERS_FULL;
     } else {
-        user->connections++;
+        found->connections++;
     }
     pthread_mutex_unlock(&users->lock);
     return result;
 }
 
-void hf_users_remove(struct hf_users *users, struct hf_slice name)
+void hf_users_remove(struct hf_users *users, struct hf_slice user)
 {
-    struct user *user = NULL;
+    struct user *found = NULL;
 
     pthread_mutex_lock(&users->lock);
-    HASH_FIND(hh, users->table, name.data, name.len, user);
-    assert(user != NULL);
-    if (--user->connections == 0) {
-        HASH_DEL(users->table, user);
-        free(user);
+    HASH_FIND(hh, users->table, user.data, user.len, found);
+    assert(found != NULL);
+    if (--found->connections == 0) {
+        HASH_DEL(users->table, found);
+        free(found);
     }
     pthread_mutex_unlock(&users->lock);
 }

@@ -49,13 +49,16 @@ static const struct {
 
 int hf_console_fail(const char *format, ...)
 {
+    char *text = NULL;
     va_list args;
 
     va_start(args, format);
-    fputs("error: ", stdout);
-    vprintf(format, args);
-    fputs("\n", stdout);
+    int len = vasprintf(&text, format, args);
     va_end(args);
+    printf("error: %s\n", len < 0 ? "out of memory" : text);
+    if (len >= 0) {
+        free(text);
+    }
     return EXIT_FAILURE;
 }
 
@@ -98,10 +101,19 @@ int hf_console_write_new(const char *path, const char *text)
     return EXIT_SUCCESS;
 }
 
-static bool set_flag(struct hf_console_options *options, char letter, const char *value)
+/* -1, or seconds from 1 on. */
+static bool read_ttl(const char *text, int64_t *ttl_s)
 {
     char *end;
 
+    errno = 0;
+    *ttl_s = strtoll(text, &end, 10);
+    return errno == 0 && end != text && *end == '\0' && *ttl_s >= -1 && *ttl_s != 0 &&
+           *ttl_s <= UINT32_MAX;
+}
+
+static bool set_flag(struct hf_console_options *options, char letter, const char *value)
+{
     switch (letter) {
     case 'c':
         options->config = value;
@@ -125,10 +137,7 @@ static bool set_flag(struct hf_console_options *options, char letter, const char
         options->is_dry_run = true;
         break;
     case 't':
-        errno = 0;
-        options->ttl_s = strtoll(value, &end, 10);
-        return errno == 0 && *value != '\0' && *end == '\0' && options->ttl_s >= -1 &&
-               options->ttl_s != 0 && options->ttl_s <= UINT32_MAX;
+        return value != NULL && read_ttl(value, &options->ttl_s);
     }
     return true;
 }
