@@ -11,6 +11,7 @@
 
 #include "api/registry.h"
 #include "client/hub.h"
+#include "client/member.h"
 #include "log.h"
 #include "net/http.h"
 #include "net/listener.h"
@@ -64,6 +65,7 @@ static void on_registry_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
     struct worker_thread *thread =
         (struct worker_thread *)((char *)entry - offsetof(struct worker_thread, registry_timer));
     hf_registry_tick(thread->worker.registry, now_ms);
+    hf_members_refresh(&thread->worker, now_ms);
     hf_wheel_set(thread->worker.wheel, entry, now_ms + REGISTRY_TICK_MS);
 }
 
@@ -140,6 +142,8 @@ static bool open_parts(struct worker_thread *thread)
         .on_publication = hf_hub_on_publication,
         .on_lost = hf_hub_on_lost,
         .on_bus = hf_registry_on_bus,
+        .on_join = hf_member_on_join,
+        .on_leave = hf_member_on_leave,
         .port_context = worker,
     };
     worker->port = hf_port_open(thread->options.engine, &callbacks);

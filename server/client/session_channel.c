@@ -215,19 +215,3 @@ void hf_session_history(struct hf_session *session, uint32_t id,
         hf_session_reply_error(session, id, hf_session_engine_error(rc));
     }
 }
-
-/* --- what is not offered -------------------------------------------------------------------- */
-
-void hf_session_presence(struct hf_session *session, uint32_t id, struct hf_slice channel)
-{
-    /* The checks of the channel's name are those of history; presence itself is off everywhere. */
-    struct hf_channel_caller caller = caller_of(session, channel);
-    struct hf_channel_ref ref;
-    enum hf_channel_error error =
-        hf_channel_may_history(session->worker->config, channel.data, channel.len, &caller, &ref);
-
-    hf_session_reply_error(session, id,
-                           error == HF_CHANNEL_UNKNOWN || error == HF_CHANNEL_BAD_REQUEST
-                               ? (enum hf_error_code)error
-                               : HF_ERROR_NOT_AVAILABLE);
-}

@@ -64,7 +64,8 @@ struct hf_session_request {
     bool is_positioned : 1;
     bool is_recoverable : 1;
     bool rejects_unrecovered : 1;
-    bool is_waiting : 1; /* pages: not asked for yet, the output queue is too long */
+    struct hf_subscribe_params params; /* subscribe: while the presence is added */
+    bool is_waiting : 1;               /* pages: not asked for yet, the output queue is too long */
 };
 
 LIST_HEAD(hf_session_requests, hf_session_request);
@@ -236,5 +237,9 @@ void hf_session_publish(struct hf_session *session, uint32_t id,
                         const struct hf_publish_request *request);
 void hf_session_history(struct hf_session *session, uint32_t id,
                         const struct hf_history_request *request);
+
+/* --- session_presence.c --- */
 void hf_session_presence(struct hf_session *session, uint32_t id, struct hf_slice channel);
+void hf_session_presence_stats(struct hf_session *session, uint32_t id, struct hf_slice channel);
+
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/member.h"
 #include "client/publication_frame.h"
 #include "log.h"
 
@@ -209,6 +210,9 @@ static void let_go(const struct join_sub *sub, bool is_last)
     struct hf_session_request *request = subscription->request;
 
     request->is_waiting = false;
+    if (subscription->is_member) {
+        hf_member_tell_join(subscription);
+    }
     if (sub->is_live && (is_last || !request->is_positioned)) {
         subscription->request = NULL;
         subscription->state = HF_SUBSCRIPTION_LIVE;
@@ -312,12 +316,45 @@ static void on_joined(void *context, int rc, const struct hf_subscribe_result *e
     }
 }
 
+/* The client is present: what it subscribes to can be asked for. */
+static void on_present(void *context, int rc, bool has_returned)
+{
+    struct hf_session_request *request = context;
+    struct hf_session *session = request->session;
+    struct hf_subscription *subscription = request->subscription;
+
+    if (session == NULL || hf_session_is_closing(session)) {
+        hf_session_request_free(request);
+        return;
+    }
+    if (rc == HF_OK) {
+        hf_member_added(subscription, has_returned);
+        rc = hf_subscribe(subscription->entry->watch, &request->params, false, on_joined, request);
+    }
+    if (rc != HF_OK) {
+        hf_session_refuse(session, session->identity->join->id, hf_session_engine_error(rc));
+        hf_session_request_free(request);
+    }
+}
+
+/* Asks the engine for the channel, after having made the client present where that is kept. */
+static int ask(struct hf_subscription *subscription, struct hf_session_request *request,
+               const struct hf_subscribe_params *params)
+{
+    if (hf_member_keeps_presence(subscription)) {
+        request->params = *params;
+        return hf_member_add(subscription, on_present, request);
+    }
+    return hf_subscribe(subscription->entry->watch, params, false, on_joined, request);
+}
+
 /* --- the start ----------------------------------------------------------------------------------
  */
 
-static void prepare(const struct hf_session *session, const struct plan_item *item,
+static void prepare(struct hf_subscription *subscription, const struct plan_item *item,
                     struct hf_session_request *request, struct hf_subscribe_params *params)
 {
+    const struct hf_session *session = subscription->session;
     const struct hf_config *config = session->worker->config;
     struct hf_slice user = hf_session_user(session);
     const struct hf_channel_caller caller = {
@@ -325,18 +362,22 @@ static void prepare(const struct hf_session *session, const struct plan_item *it
     struct hf_channel_position_flags flags =
         hf_channel_position_flags(config, item->options, &caller, false, false);
     uint32_t limit = config->client.recovery_max_publication_limit;
+    bool is_cache = item->options->force_recovery_mode == HF_RECOVERY_MODE_CACHE;
 
     if (item->token != NULL) {
         flags = hf_session_override_position(flags, item->options, item->token);
     }
+    subscription->gets_joins = hf_channel_gets_joins(config, item->options, &caller, false);
     request->is_positioned = flags.positioned;
     request->is_recoverable = flags.recoverable;
-    request->has_recover = item->wish != NULL && item->wish->recover;
+    request->has_recover = (item->wish != NULL && item->wish->recover) ||
+                           (is_cache && item->options->auto_cache_recover);
     *params = (struct hf_subscribe_params){
         .recover = flags.recoverable && request->has_recover,
+        .latest = flags.recoverable && request->has_recover && is_cache,
         .recovery_limit = limit == 0 ? HF_LIMIT_NONE : limit,
     };
-    if (params->recover) {
+    if (params->recover && item->wish != NULL && item->wish->recover) {
         request->since_offset = item->wish->offset;
         params->since.offset = item->wish->offset;
         params->since.epoch = hf_epoch_parse(item->wish->epoch.data, item->wish->epoch.len);
@@ -366,7 +407,7 @@ static int start_one(struct hf_session *session, const struct plan_item *item, u
     if (request == NULL) {
         return HF_ERROR_INTERNAL;
     }
-    prepare(session, item, request, &params);
+    prepare(subscription, item, request, &params);
     request->join_index = index;
     sub->subscription = subscription;
     sub->result.channel = hf_hub_entry_channel(subscription->entry);
@@ -376,7 +417,7 @@ static int start_one(struct hf_session *session, const struct plan_item *item, u
         .was_recovering = request->has_recover,
     };
     rc = item->token == NULL || hf_session_request_set_data(request, item->token->data)
-             ? hf_subscribe(subscription->entry->watch, &params, false, on_joined, request)
+             ? ask(subscription, request, &params)
              : HF_ENOMEM;
     if (rc != HF_OK) {
         hf_session_request_free(request);

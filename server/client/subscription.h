@@ -34,6 +34,8 @@ struct hf_subscription {
     bool is_from_token : 1;  /* server-side, because the connection's token says so */
     bool has_token : 1;      /* made with a subscription token, so it may be refreshed */
     bool has_info : 1;       /* the session's identity holds its chan_info */
+    bool is_member : 1;      /* it is the first part of a struct hf_member */
+    bool gets_joins : 1;     /* joins and leaves are pushed to it */
 };
 
 /* The stream was lost under a live subscription: the client is told with code 2500, or disconnected
