@@ -11,9 +11,11 @@
 
 #include <event2/event.h>
 
-#define TICK_MS       500
-#define ERROR_LOG_MS  1000  /* at most one error reply is logged in so long */
-#define CLOSED_LOG_MS 10000 /* ... and the same reason of a lost connection */
+#define TICK_MS      500
+#define ERROR_LOG_MS 1000 /* at most one error reply is logged in so long */
+/* Refused writes are told for so long, or until one is taken. */
+#define REFUSAL_TOLD_MS 10000
+#define CLOSED_LOG_MS   10000 /* ... and the same reason of a lost connection */
 
 static struct hf_redis_store *store_of(struct hf_store *base)
 {
@@ -54,6 +56,13 @@ int hf_redis_judge(struct hf_redis_store *store, const struct hf_reply *error)
     if (store->error_log_ms == 0 || now_ms - store->error_log_ms >= ERROR_LOG_MS) {
         store->error_log_ms = now_ms;
         hf_redis_log(store, HF_SEVERITY_WARNING, "Redis answered: %s", text);
+    }
+    static const char *const refusals[] = {"OOM", "MISCONF", "NOREPLICAS"};
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        if (hf_reply_is_error(error, refusals[i])) {
+            snprintf(store->refusal, sizeof store->refusal, "%s", text);
+            store->refusal_ms = now_ms;
+        }
     }
     if (hf_reply_is_error(error, "READONLY") || hf_reply_is_error(error, "NOAUTH")) {
         hf_redis_connection_break(store->commands, text);
@@ -163,6 +172,8 @@ void hf_redis_complete(struct hf_redis_store *store, struct hf_redis_op *op, int
     op_free(store, op);
     switch (ended.kind) {
     case HF_REDIS_PUBLISH:
+        if (result == HF_OK)
+            store->refusal[0] = '\0';
         complete_publish(ended.request.publish, result);
         break;
     case HF_REDIS_READ:
@@ -662,6 +673,8 @@ static void store_status(const struct hf_store *base, struct hf_store_status *st
         reason = hf_redis_connection_reason(store->pubsub);
     else if (!store->is_delivering)
         reason = "Redis has not yet delivered a publication of our own";
+    else if (hf_redis_now_ms() - store->refusal_ms < REFUSAL_TOLD_MS)
+        reason = store->refusal;
     snprintf(status->reason, sizeof status->reason, "%s", reason);
 }
 
