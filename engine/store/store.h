@@ -143,7 +143,7 @@ struct hf_store_presence_read {
     /* out */
     int result;
     uint64_t clients, users;           /* without wants_entries */
-    struct hf_presence_entry *entries; /* one block with its texts, for the caller to free() */
+    struct hf_present_client *entries; /* one block with its texts, for the caller to free() */
     size_t count;
     void *internal[4];
 };

@@ -102,8 +102,9 @@ void hf_session_resume(struct hf_session *session, uint64_t channel_hash)
         take_out(session, waiting);
         hf_arena_reset(arena);
         /* It was decoded before, so only memory can be missing. */
-        if (hf_command_decode_json(hf_slice(waiting->message, waiting->len), arena, &command,
-                                   NULL) == HF_COMMAND_OK) {
+        if (hf_command_decode(session->transport->encoding,
+                              hf_slice(waiting->message, waiting->len), arena, &command,
+                              NULL) == HF_COMMAND_OK) {
             hf_session_execute(session, &command);
         } else {
             hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
