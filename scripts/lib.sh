@@ -11,6 +11,7 @@ BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config python3 libevent-dev 
   libjansson-dev libssl-dev libhttp-parser-dev uthash-dev libprotobuf-c-dev protobuf-c-compiler)
 TEST_PACKAGES=(libcmocka-dev redis-server redis-tools)
 RUN_PACKAGES=(redis-server redis-tools curl)
+FUZZ_PACKAGES=(clang libclang-rt-14-dev)
 LINT_PACKAGES=(git clang-format clang-tidy lua5.1)
 NODE_MAJOR_MIN=18
 
