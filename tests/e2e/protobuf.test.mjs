@@ -152,6 +152,23 @@ test('commands', { timeout: 90000 }, async (t) => {
     assert.equal(second.data.toString('hex'), '15080412' + '11086c120d' + Buffer.from('not available').toString('hex'));
   });
 
+  await t.test('commands that wait for a subscribe in one frame -> carried out in order', async (t) => {
+    const client = await openBinary(t, broker.url);
+    const channel = `0a0a${Buffer.from('chat:order').toString('hex')}`;
+    const message = (hex) => (hex.length / 2).toString(16).padStart(2, '0') + hex;
+    client.ws.send(Buffer.from([
+      '08012200', // connect
+      `08022a${message(channel)}`, // subscribe
+      `08033a${message(`${channel}120200ff`)}`, // publish { data: 00 ff }
+      `080452${message(`${channel}380a`)}`, // history { limit: 10 }
+    ].map(message).join(''), 'hex'));
+    const all = () => Buffer.concat(client.frames.map((frame) => frame.data)).toString('hex');
+    // Publication { data: 00 ff, ... } in the push, and in the history's answer after that
+    await until(() => `the history's answer, there is ${all()}`, () => /08045a.*220200ff/.test(all()));
+    const got = all();
+    assert.match(got, /^..0801.*0802.*0408034200/);
+  });
+
   for (const [name, hex] of [
     ['empty frame', ''],
     ['message that is cut short', '050801'],

@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(hf_channel_may_publish(config, name, size, &caller, &ref), &ref);
         check(hf_channel_may_history(config, name, size, &caller, &ref), &ref);
     }
-    (void)hf_channel_check_length(config, size);
+    assert((hf_channel_check_length(config, size) == HF_CHANNEL_OK) == (size <= 255));
     assert(!hf_channel_user_is_listed(config, name, size, "", 0));
     if (hf_channel_user_is_listed(config, name, size, "42", 2)) {
         assert(memchr(name, '#', size) != NULL);

@@ -308,6 +308,8 @@ int main(void)
         WITH_FIXTURE(publication_without_history_has_no_offset),
         WITH_FIXTURE(frame_is_built_once_and_shared_by_workers),
         WITH_FIXTURE(binary_is_unfit_and_tried_once),
+        WITH_FIXTURE(encodings_of_one_publication_are_built_and_kept_apart),
+        WITH_FIXTURE(binary_data_fits_protobuf_but_broken_info_does_not),
         WITH_FIXTURE(lists_are_built_once_for_a_page),
         WITH_FIXTURE(missing_memory_is_told_and_not_remembered),
         WITH_FIXTURE(threads_that_build_at_once_share_one_result),
