@@ -19,8 +19,10 @@
 #include <http_parser.h>
 
 #include "api/api_routes.h"
+#include "client/users.h"
 #include "log.h"
 #include "net/admission.h"
+#include "memory.h"
 #include "net/listener.h"
 #include "net/websocket_driver.h"
 #include "worker.h"
@@ -40,6 +42,7 @@ struct hf_node {
     struct hf_engine *engine;
     struct hf_routes routes;
     struct hf_admission admission;
+    struct hf_users *users;        /* NULL: connections of users are not limited */
     struct hf_worker **workers;    /* owned; the first `worker_count` have been started */
     _Atomic unsigned worker_count; /* workers that run already see it grow */
     int signal_fd;
@@ -210,6 +213,7 @@ static bool open_engine(struct hf_node *node)
                 .connect_timeout_ms = (uint32_t)redis->connect_timeout_ms,
                 .io_timeout_ms = (uint32_t)redis->io_timeout_ms,
             },
+        .presence_ttl_ms = (uint32_t)redis->presence_ttl_ms,
         .linger_ms = at_least_1(own->linger_ms),
         .lingering_streams_max = at_least_1(own->lingering_streams_max),
         .tail_publications_max = at_least_1(own->tail_max_publications),
@@ -265,6 +269,7 @@ static bool start_workers_on(struct hf_node *node, const int *fds, unsigned coun
             .routes = node->routes.items,
             .route_count = node->routes.count,
             .admission = &node->admission,
+            .users = node->users,
         };
         int result = hf_worker_start(&options, &node->workers[i]);
         if (result != HF_OK) {
@@ -357,6 +362,29 @@ static bool are_drained(const struct hf_node *node)
     return true;
 }
 
+static uint64_t estimate_held(const struct hf_node *node)
+{
+    struct hf_engine_status status;
+    hf_engine_status(node->engine, &status);
+    uint64_t held = status.streams * HF_MEMORY_PER_STREAM + status.tails_bytes;
+    for (unsigned i = 0; i < node->worker_count; i++) {
+        held += hf_counter_read(&node->workers[i]->counters.connections) * HF_MEMORY_PER_CLIENT;
+    }
+    return held;
+}
+
+/* Until a signal ends the node. */
+static void serve(struct hf_node *node)
+{
+    struct hf_memory memory = {0};
+    while (!wait_for_end(node, HF_MEMORY_TICK_MS, is_never)) {
+        if (hf_memory_tick(&memory, estimate_held(node))) {
+            hf_memory_release();
+            hf_log(HF_LOG_DEBUG, "memory that clients have left was given back", "");
+        }
+    }
+}
+
 /* Returns the exit status. */
 static int drain(struct hf_node *node)
 {
@@ -388,6 +416,13 @@ static bool start(struct hf_node *node)
     hf_admission_init(&node->admission, config->client.connection_limit,
                       config->client.connection_rate_limit);
     raise_descriptor_limit();
+    if (config->client.user_connection_limit > 0) {
+        node->users = hf_users_new(config->client.user_connection_limit);
+        if (node->users == NULL) {
+            hf_log(HF_LOG_ERROR, "no memory to count users", "");
+            return false;
+        }
+    }
     if (!take_signals(node) || !open_engine(node) || !build_routes(node) || !start_workers(node) ||
         !write_pid_file(node)) {
         return false;
@@ -412,6 +447,7 @@ static void stop(struct hf_node *node)
         hf_worker_free(node->workers[i]);
     }
     free(node->workers);
+    hf_users_free(node->users);
     if (node->engine != NULL) {
         hf_engine_close(node->engine);
     }
@@ -439,7 +475,7 @@ int hf_node_run(const struct hf_config *config)
     pthread_sigmask(SIG_SETMASK, NULL, &node.old_signals);
     int status = EXIT_FAILURE;
     if (start(&node)) {
-        (void)wait_for_end(&node, -1, is_never);
+        serve(&node);
         status = drain(&node);
     }
     stop(&node);

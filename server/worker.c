@@ -11,6 +11,7 @@
 
 #include "api/registry.h"
 #include "client/hub.h"
+#include "client/member.h"
 #include "log.h"
 #include "net/http.h"
 #include "net/listener.h"
@@ -64,6 +65,7 @@ static void on_registry_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
     struct worker_thread *thread =
         (struct worker_thread *)((char *)entry - offsetof(struct worker_thread, registry_timer));
     hf_registry_tick(thread->worker.registry, now_ms);
+    hf_members_refresh(&thread->worker, now_ms);
     hf_wheel_set(thread->worker.wheel, entry, now_ms + REGISTRY_TICK_MS);
 }
 
@@ -135,14 +137,18 @@ static bool open_parts(struct worker_thread *thread)
     worker->priv->admission = thread->options.admission;
     worker->hub = hf_hub_open(worker);
     worker->registry = hf_registry_open(worker);
+    worker->users = thread->options.users;
     const struct hf_port_callbacks callbacks = {
         .on_publication = hf_hub_on_publication,
         .on_lost = hf_hub_on_lost,
         .on_bus = hf_registry_on_bus,
+        .on_join = hf_member_on_join,
+        .on_leave = hf_member_on_leave,
         .port_context = worker,
     };
     worker->port = hf_port_open(thread->options.engine, &callbacks);
-    if (worker->hub == NULL || worker->registry == NULL || worker->port == NULL) {
+    if (worker->hub == NULL || worker->registry == NULL || worker->port == NULL ||
+        hf_token_verifiers_open(&worker->tokens, worker->config) != HF_OK) {
         return false;
     }
     worker->priv->on_turn_end = on_turn_end;
@@ -184,6 +190,7 @@ static void close_parts(struct worker_thread *thread)
     }
     hf_hub_close(worker->hub);
     hf_registry_close(worker->registry);
+    hf_token_verifiers_close(&worker->tokens);
     worker->priv->on_turn_end = NULL;
     hf__loop_close(worker);
     hf_buffer_fini(&worker->encode);

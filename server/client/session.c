@@ -36,6 +36,7 @@ static void leave(struct hf_session *session)
         hf_subscription_free(session->subscriptions[session->subscription_count - 1]);
     }
     hf_session_drop_waiting(session);
+    hf_session_identity_leave(session);
     free(session->subscriptions);
     session->subscriptions = NULL;
     session->subscription_capacity = 0;
@@ -55,6 +56,18 @@ void hf_session_disconnect(struct hf_session *session, enum hf_disconnect_code c
     session->transport->close(session->connection, code, hf_disconnect_reason(code));
 }
 
+void hf_session_refuse(struct hf_session *session, uint32_t id, enum hf_error_code code)
+{
+    hf_session_reply_error(session, id, code);
+    if (hf_session_is_closing(session)) {
+        return;
+    }
+    leave(session);
+    hf_session_flush(session);
+    hf_log(HF_LOG_DEBUG, "client refused", "code=%d", (int)code);
+    session->transport->drop(session->connection);
+}
+
 void hf_session_closed(struct hf_session *session, unsigned code)
 {
     if (!hf_session_is_closing(session)) {
@@ -63,6 +76,7 @@ void hf_session_closed(struct hf_session *session, unsigned code)
     }
     hf_session_output_forget(hf_hub_output(session->worker->hub), session);
     hf_session_requests_abandon(session);
+    hf_session_identity_free(session);
     free(session);
 }
 
@@ -110,9 +124,13 @@ void hf_session_execute(struct hf_session *session, const struct hf_command *com
         }
         break;
     case HF_COMMAND_PRESENCE:
-    case HF_COMMAND_PRESENCE_STATS: /* the two requests have one form */
         if (has_channel(session, request->presence.channel)) {
             hf_session_presence(session, command->id, request->presence.channel);
+        }
+        break;
+    case HF_COMMAND_PRESENCE_STATS:
+        if (has_channel(session, request->presence_stats.channel)) {
+            hf_session_presence_stats(session, command->id, request->presence_stats.channel);
         }
         break;
     case HF_COMMAND_HISTORY:
@@ -126,10 +144,8 @@ void hf_session_execute(struct hf_session *session, const struct hf_command *com
     case HF_COMMAND_SEND: /* has no reply, so an error can only be said this way */
         hf_session_disconnect(session, HF_DISCONNECT_NOT_AVAILABLE);
         break;
-    case HF_COMMAND_REFRESH: /* no key is configured, so every token is invalid */
-        hf_session_disconnect(session, hf_slice_is_empty(request->refresh.token)
-                                           ? HF_DISCONNECT_BAD_REQUEST
-                                           : HF_DISCONNECT_INVALID_TOKEN);
+    case HF_COMMAND_REFRESH:
+        hf_session_refresh(session, command->id, &request->refresh);
         break;
     case HF_COMMAND_SUB_REFRESH:
         if (has_channel(session, request->sub_refresh.channel)) {
@@ -156,13 +172,17 @@ static struct hf_slice ordered_channel(const struct hf_command *command)
         return command->request.publish.channel;
     case HF_COMMAND_HISTORY:
         return command->request.history.channel;
+    case HF_COMMAND_PRESENCE:
+        return command->request.presence.channel;
+    case HF_COMMAND_PRESENCE_STATS:
+        return command->request.presence_stats.channel;
     default:
-        return (struct hf_slice){0};
+        return HF_SLICE("");
     }
 }
 
-static void dispatch(struct hf_session *session, const struct hf_command *command,
-                     struct hf_slice message)
+void hf_session_dispatch(struct hf_session *session, const struct hf_command *command,
+                         struct hf_slice message)
 {
     if (session->state == HF_SESSION_CONNECTED) {
         struct hf_slice channel = ordered_channel(command);
@@ -172,6 +192,8 @@ static void dispatch(struct hf_session *session, const struct hf_command *comman
         } else {
             hf_session_execute(session, command);
         }
+    } else if (session->state == HF_SESSION_JOINING) {
+        hf_session_wait(session, command, ordered_channel(command), message);
     } else if (command->kind == HF_COMMAND_CONNECT) {
         hf_session_connect(session, command->id, &command->request.connect);
     } else {
@@ -209,7 +231,7 @@ void hf_session_receive(struct hf_session *session, char *data, size_t len)
                                                : HF_DISCONNECT_BAD_REQUEST);
             break;
         }
-        dispatch(session, &command, message);
+        hf_session_dispatch(session, &command, message);
     }
     hf_arena_reset(arena);
     hf_session_flush(session);
@@ -217,7 +239,7 @@ void hf_session_receive(struct hf_session *session, char *data, size_t len)
 
 void hf_session_drained(struct hf_session *session)
 {
-    if (!hf_session_is_closing(session)) {
+    if (session->state == HF_SESSION_CONNECTED) {
         hf_session_catch_up_resume(session);
     }
 }
@@ -242,10 +264,13 @@ static void send_ping(struct hf_session *session, uint64_t now_ms)
 
 void hf_session_tick(struct hf_session *session, uint64_t now_ms)
 {
+    if (hf_session_end_expired(session, now_ms)) {
+        return;
+    }
     if (now_ms >= session->pong_at_ms) {
         hf_session_disconnect(session, HF_DISCONNECT_NO_PONG);
     } else if (now_ms >= session->ping_at_ms) {
-        if (session->state == HF_SESSION_CONNECTING) {
+        if (session->state != HF_SESSION_CONNECTED) {
             hf_session_disconnect(session, HF_DISCONNECT_STALE);
         } else {
             send_ping(session, now_ms);
@@ -255,5 +280,8 @@ void hf_session_tick(struct hf_session *session, uint64_t now_ms)
 
 uint64_t hf_session_deadline(const struct hf_session *session)
 {
-    return session->ping_at_ms < session->pong_at_ms ? session->ping_at_ms : session->pong_at_ms;
+    uint64_t deadline_ms = hf_session_expiry_deadline(session);
+
+    deadline_ms = session->ping_at_ms < deadline_ms ? session->ping_at_ms : deadline_ms;
+    return session->pong_at_ms < deadline_ms ? session->pong_at_ms : deadline_ms;
 }

@@ -38,8 +38,11 @@ int hf_channel_check_data(const struct hf_channel_options *options, struct hf_sl
 
 static struct hf_channel_caller caller_of(const struct hf_session *session, struct hf_slice channel)
 {
+    struct hf_slice user = hf_session_user(session);
+
     return (struct hf_channel_caller){
-        .user = "",
+        .user = user.data,
+        .user_len = user.len,
         .is_subscribed = hf_session_find_subscription(session, channel) != NULL,
     };
 }
@@ -89,18 +92,6 @@ static int check_publish(const struct hf_session *session, const struct hf_publi
     return data_error != 0 ? data_error : (int)allowed;
 }
 
-/* The client info that goes with a client's publication, as JSON. */
-static void write_client_info(const struct hf_session *session, struct hf_buffer *buffer)
-{
-    char text[HF_CLIENT_ID_TEXT_LEN + 1];
-    struct hf_client_info info = {0};
-
-    hf_session_client_text(session, text);
-    info.client = hf_slice(text, HF_CLIENT_ID_TEXT_LEN);
-    hf_buffer_reset(buffer);
-    hf_reply_json_client_info(buffer, &info);
-}
-
 void hf_session_publish(struct hf_session *session, uint32_t id,
                         const struct hf_publish_request *request)
 {
@@ -119,7 +110,9 @@ void hf_session_publish(struct hf_session *session, uint32_t id,
         return;
     }
     open->is_publish = true;
-    write_client_info(session, &worker->encode);
+    hf_buffer_reset(&worker->encode);
+    hf_session_write_client_info(session, hf_session_find_subscription(session, request->channel),
+                                 &worker->encode);
     params = (struct hf_publish_params){
         .channel = {request->channel.data, request->channel.len},
         .options = hf_channel_stream_options(ref.options),
@@ -221,34 +214,5 @@ void hf_session_history(struct hf_session *session, uint32_t id,
     if (rc != HF_OK) {
         hf_session_request_free(open);
         hf_session_reply_error(session, id, hf_session_engine_error(rc));
-    }
-}
-
-/* --- what is not offered -------------------------------------------------------------------- */
-
-void hf_session_presence(struct hf_session *session, uint32_t id, struct hf_slice channel)
-{
-    /* The checks of the channel's name are those of history; presence itself is off everywhere. */
-    struct hf_channel_caller caller = caller_of(session, channel);
-    struct hf_channel_ref ref;
-    enum hf_channel_error error =
-        hf_channel_may_history(session->worker->config, channel.data, channel.len, &caller, &ref);
-
-    hf_session_reply_error(session, id,
-                           error == HF_CHANNEL_UNKNOWN || error == HF_CHANNEL_BAD_REQUEST
-                               ? (enum hf_error_code)error
-                               : HF_ERROR_NOT_AVAILABLE);
-}
-
-/* No subscription expires, as none was made with a token: each valid request is one too many. */
-void hf_session_sub_refresh(struct hf_session *session, uint32_t id,
-                            const struct hf_sub_refresh_request *request)
-{
-    if (hf_session_find_subscription(session, request->channel) == NULL) {
-        hf_session_reply_error(session, id, HF_ERROR_PERMISSION_DENIED);
-    } else if (hf_slice_is_empty(request->token)) {
-        hf_session_reply_error(session, id, HF_ERROR_BAD_REQUEST);
-    } else {
-        hf_session_disconnect(session, HF_DISCONNECT_BAD_REQUEST);
     }
 }

@@ -1,6 +1,7 @@
 #include "client/session_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/publication_frame.h"
 #include "log.h"
@@ -41,9 +42,19 @@ struct hf_session_request *hf_session_request_new(struct hf_session *session, ui
         hf_session_reply_error(session, id, HF_ERROR_TOO_MANY_REQUESTS);
         return NULL;
     }
-    request = calloc(1, sizeof(*request));
+    request = hf_session_request_link(session, id, channel);
     if (request == NULL) {
         hf_session_reply_error(session, id, HF_ERROR_INTERNAL);
+    }
+    return request;
+}
+
+struct hf_session_request *hf_session_request_link(struct hf_session *session, uint32_t id,
+                                                   struct hf_slice channel)
+{
+    struct hf_session_request *request = calloc(1, sizeof(*request));
+
+    if (request == NULL) {
         return NULL;
     }
     request->session = session;
@@ -61,7 +72,21 @@ void hf_session_request_free(struct hf_session_request *request)
         LIST_REMOVE(request, in_session);
         request->session->request_count--;
     }
+    free(request->data);
     free(request);
+}
+
+bool hf_session_request_set_data(struct hf_session_request *request, struct hf_slice data)
+{
+    if (data.len > 0) {
+        request->data = malloc(data.len);
+        if (request->data == NULL) {
+            return false;
+        }
+        memcpy(request->data, data.data, data.len);
+        request->data_len = (uint32_t)data.len;
+    }
+    return true;
 }
 
 void hf_session_requests_abandon(struct hf_session *session)
@@ -73,6 +98,7 @@ void hf_session_requests_abandon(struct hf_session *session)
         request->session = NULL;
         request->subscription = NULL;
         if (request->is_waiting) {
+            free(request->data);
             free(request);
         }
     }

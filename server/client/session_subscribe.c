@@ -1,12 +1,14 @@
 #include "client/session_internal.h"
 
+#include "client/member.h"
 #include "client/publication_frame.h"
 
 /* The checks that need no engine, in the protocol's order. 0 with *ref, an error code, or a
  * disconnect code (3000 and above). */
 static int check_subscribe(const struct hf_session *session,
                            const struct hf_subscribe_request *request,
-                           const struct hf_channel_caller *caller, struct hf_channel_ref *ref)
+                           const struct hf_channel_caller *caller, struct hf_channel_ref *ref,
+                           struct hf_token_claims *claims)
 {
     const struct hf_config *config = session->worker->config;
     struct hf_slice channel = request->channel;
@@ -32,9 +34,13 @@ static int check_subscribe(const struct hf_session *session,
         return (int)allowed;
     }
     if (!hf_slice_is_empty(request->token)) {
-        return HF_ERROR_PERMISSION_DENIED; /* a token alone decides, and none can be verified */
-    }
-    if (allowed != HF_CHANNEL_OK) {
+        /* A token alone decides. */
+        int code = hf_session_verify_subscription(session, channel, request->token, claims);
+
+        if (code != 0) {
+            return code;
+        }
+    } else if (allowed != HF_CHANNEL_OK) {
         return (int)allowed;
     }
     if (request->tf != NULL) {
@@ -53,9 +59,14 @@ static void write_result(struct hf_session *session, const struct hf_session_req
         .was_recovering = request->has_recover,
         .recovered = engine_result->recovered,
         .publications_raw = publications,
+        .data = hf_slice(request->data, request->data_len),
+        .expires = request->subscription->expire_at_s != 0,
     };
     char epoch[HF_EPOCH_TEXT_SIZE];
 
+    if (result.expires) {
+        result.ttl = hf_session_ttl(request->subscription->expire_at_s);
+    }
     if (request->is_positioned) {
         result.epoch = hf_slice(epoch, hf_epoch_format(engine_result->position.epoch, epoch));
         /* A recovering client advances by its publications, starting from what it asked for. */
@@ -104,6 +115,9 @@ static void go_on(struct hf_session_request *request,
 {
     struct hf_subscription *subscription = request->subscription;
 
+    if (subscription->is_member) {
+        hf_member_tell_join(subscription);
+    }
     if (engine_result->live) {
         subscription->request = NULL;
         subscription->state = HF_SUBSCRIPTION_LIVE;
@@ -138,52 +152,113 @@ static void on_subscribed(void *context, int rc, const struct hf_subscribe_resul
     hf_session_resume(session, channel_hash);
 }
 
+/* The client is present: what it subscribes to can be asked for. */
+static void on_present(void *context, int rc, bool has_returned)
+{
+    struct hf_session_request *request = context;
+    struct hf_session *session = request->session;
+    struct hf_subscription *subscription = request->subscription;
+    uint64_t channel_hash = request->channel_hash;
+
+    if (session == NULL || hf_session_is_closing(session)) {
+        hf_session_request_free(request);
+        return;
+    }
+    if (rc != HF_OK) {
+        hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
+        hf_session_request_free(request);
+        return;
+    }
+    if (subscription != NULL) {
+        hf_member_added(subscription, has_returned);
+        rc = hf_subscribe(subscription->entry->watch, &request->params, false, on_subscribed,
+                          request);
+        if (rc == HF_OK) {
+            return;
+        }
+        hf_subscription_free(subscription);
+        hf_session_reply_error(session, request->id, hf_session_engine_error(rc));
+    }
+    hf_session_request_free(request);
+    hf_session_resume(session, channel_hash);
+}
+
+/* Asks the engine for the channel, after having made the client present where that is kept. */
+static int ask(struct hf_subscription *subscription, struct hf_session_request *request,
+               const struct hf_subscribe_params *params)
+{
+    if (hf_member_keeps_presence(subscription)) {
+        request->params = *params;
+        return hf_member_add(subscription, on_present, request);
+    }
+    return hf_subscribe(subscription->entry->watch, params, false, on_subscribed, request);
+}
+
 /* Fills the request and the engine's parameters from the command. */
 static void prepare(struct hf_session_request *open, const struct hf_subscribe_request *request,
+                    const struct hf_channel_options *options,
                     struct hf_channel_position_flags flags, uint32_t recovery_limit,
                     struct hf_subscribe_params *params)
 {
-    bool recovers = flags.recoverable && request->recover;
+    bool is_cache = options->force_recovery_mode == HF_RECOVERY_MODE_CACHE;
+    bool is_asked = request->recover || (is_cache && options->auto_cache_recover);
+    bool recovers = flags.recoverable && is_asked;
 
-    open->has_recover = request->recover;
+    open->has_recover = is_asked;
     open->is_positioned = flags.positioned;
     open->is_recoverable = flags.recoverable;
     open->rejects_unrecovered =
-        recovers && (request->flag & HF_SUBSCRIBE_FLAG_REJECT_UNRECOVERED) != 0;
+        recovers && !is_cache && (request->flag & HF_SUBSCRIBE_FLAG_REJECT_UNRECOVERED) != 0;
     open->since_offset = request->offset;
     *params = (struct hf_subscribe_params){
         .recover = recovers,
+        .latest = recovers && is_cache,
         .recovery_limit = recovery_limit == 0 ? HF_LIMIT_NONE : recovery_limit,
     };
-    if (recovers) {
+    if (recovers && request->recover) {
         params->since.offset = request->offset;
         params->since.epoch = hf_epoch_parse(request->epoch.data, request->epoch.len);
     }
+}
+
+/* What the token, if there was one, says of the subscription. False: no memory. */
+static bool apply_token(struct hf_subscription *subscription, struct hf_session_request *open,
+                        const struct hf_token_claims *claims)
+{
+    subscription->has_token = !hf_slice_is_empty(claims->payload);
+    return hf_subscription_expire_at(subscription, claims->expire_at_s) &&
+           hf_session_set_channel_info(subscription, claims->sub.info) &&
+           hf_session_request_set_data(open, claims->sub.data);
 }
 
 /* All checks are passed: asks the engine. */
 static void start_subscribe(struct hf_session *session, uint32_t id,
                             const struct hf_subscribe_request *request,
                             const struct hf_channel_options *options,
-                            const struct hf_channel_caller *caller)
+                            const struct hf_channel_caller *caller,
+                            const struct hf_token_claims *claims)
 {
     const struct hf_config *config = session->worker->config;
     struct hf_channel_position_flags flags = hf_channel_position_flags(
         config, options, caller, request->positioned, request->recoverable);
-    struct hf_session_request *open = hf_session_request_new(session, id, request->channel);
+    struct hf_session_request *open;
     struct hf_subscription *subscription;
     struct hf_subscribe_params params;
     int rc = HF_ENOMEM;
 
+    flags = hf_session_override_position(flags, options, &claims->sub);
+    open = hf_session_request_new(session, id, request->channel);
     if (open == NULL) {
         return;
     }
-    prepare(open, request, flags, config->client.recovery_max_publication_limit, &params);
+    prepare(open, request, options, flags, config->client.recovery_max_publication_limit, &params);
     subscription = hf_subscription_new(session, request->channel, options);
     if (subscription != NULL) {
         subscription->request = open;
         open->subscription = subscription;
-        rc = hf_subscribe(subscription->entry->watch, &params, false, on_subscribed, open);
+        subscription->gets_joins =
+            hf_channel_gets_joins(config, options, caller, request->join_leave);
+        rc = apply_token(subscription, open, claims) ? ask(subscription, open, &params) : HF_ENOMEM;
     }
     if (rc != HF_OK) {
         if (subscription != NULL) {
@@ -197,16 +272,19 @@ static void start_subscribe(struct hf_session *session, uint32_t id,
 void hf_session_subscribe(struct hf_session *session, uint32_t id,
                           const struct hf_subscribe_request *request)
 {
-    struct hf_channel_caller caller = {.user = "", .is_subscribed = true};
+    struct hf_slice user = hf_session_user(session);
+    struct hf_channel_caller caller = {
+        .user = user.data, .user_len = user.len, .is_subscribed = true};
+    struct hf_token_claims claims = {0};
     struct hf_channel_ref ref;
-    int code = check_subscribe(session, request, &caller, &ref);
+    int code = check_subscribe(session, request, &caller, &ref, &claims);
 
     if (code >= HF_DISCONNECT_CONNECTION_CLOSED) {
         hf_session_disconnect(session, (enum hf_disconnect_code)code);
     } else if (code != 0) {
         hf_session_reply_error(session, id, (enum hf_error_code)code);
     } else {
-        start_subscribe(session, id, request, ref.options, &caller);
+        start_subscribe(session, id, request, ref.options, &caller, &claims);
     }
 }
 

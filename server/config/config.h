@@ -39,6 +39,7 @@ enum hf_api_error_mode {
 /* How a client recovers; the peer's mode "cache" is not offered yet. */
 enum hf_recovery_mode {
     HF_RECOVERY_MODE_STREAM, /* option values "" and "stream" */
+    HF_RECOVERY_MODE_CACHE,  /* "cache": the newest publication is all that counts */
 };
 
 /* What may be subscribed to in a namespace; the peer's other types are not offered. */
@@ -64,6 +65,7 @@ struct hf_channel_options {
     bool force_positioning;
     bool allow_positioning;
     enum hf_recovery_mode force_recovery_mode;
+    bool auto_cache_recover; /* with mode cache: everybody recovers, asked or not */
 
     bool allow_subscribe_for_client;
     bool allow_subscribe_for_anonymous; /* only adds user "" to the former */
@@ -72,6 +74,13 @@ struct hf_channel_options {
     bool allow_publish_for_client;
     bool allow_publish_for_subscriber;
     bool allow_publish_for_anonymous; /* only adds user "" to the two above */
+
+    bool presence;              /* who is subscribed is remembered */
+    bool join_leave;            /* who subscribes and unsubscribes is told */
+    bool force_push_join_leave; /* ... to every subscriber, asked or not */
+    bool allow_presence_for_client;
+    bool allow_presence_for_subscriber;
+    bool allow_presence_for_anonymous; /* only adds user "" to the two above */
 
     bool allow_history_for_client;
     bool allow_history_for_subscriber;
@@ -101,11 +110,31 @@ struct hf_config_redis {
     char *client_name; /* "" = none */
     int64_t connect_timeout_ms;
     int64_t io_timeout_ms;
+    int64_t presence_ttl_ms; /* with the memory engine too */
 };
 
 struct hf_config_engine {
     enum hf_engine_type type;
     struct hf_config_redis redis; /* has its defaults also with the memory engine */
+};
+
+/* Keys of JSON Web Tokens and what is asked of their claims. "" = not set, not checked. */
+struct hf_config_token {
+    bool enabled;                                    /* subscription_token only: has its own keys */
+    char *hmac_secret_key;                           /* secret; for HS256, HS384 and HS512 */
+    char *hmac_previous_secret_key;                  /* secret; tried second */
+    uint32_t hmac_previous_secret_key_valid_until_s; /* since 1970; 0 = no limit */
+    char *rsa_public_key;                            /* PEM; for RS256, RS384 and RS512 */
+    char *ecdsa_public_key; /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
+    char *audience;         /* must be (among) `aud` */
+    char *issuer;           /* must be `iss` */
+    char *user_id_claim;    /* whose value is the user; "" = sub */
+};
+
+/* Each user with a connection is subscribed to a channel of his own, `[namespace:]#user`. */
+struct hf_config_personal_channel {
+    bool enabled;
+    char *personal_channel_namespace; /* "" = the channels without one */
 };
 
 struct hf_config_client {
@@ -119,9 +148,18 @@ struct hf_config_client {
     uint32_t connection_rate_limit; /* new connections per second of this node; 0 = no limit */
     uint32_t history_max_publication_limit;  /* per history call; 0 = no limit */
     uint32_t recovery_max_publication_limit; /* per recovery; 0 = all that the stream holds */
+    int64_t presence_update_interval_ms;     /* at least 1 s; below presence_ttl_ms */
     uint32_t concurrency;                    /* 0 or 1: commands run one after another */
     bool insecure;
     bool allow_anonymous_connect_without_token;
+    bool disallow_anonymous_connection_tokens;
+    bool insecure_skip_token_signature_verify;
+    struct hf_config_token token;
+    struct hf_config_token subscription_token; /* counts when enabled; else those of `token` do */
+    struct hf_config_personal_channel subscribe_to_user_personal_channel;
+    int64_t expired_close_delay_ms;     /* from a connection's expiry until it is closed */
+    int64_t expired_sub_close_delay_ms; /* from a subscription's expiry until it is ended */
+    uint32_t user_connection_limit;     /* of one user on this node; 0 = no limit */
     bool connect_include_server_time;
 };
 
@@ -170,6 +208,7 @@ struct hf_config_holdfast {
     uint64_t tails_max_bytes;        /* all streams of the node */
     uint32_t page_max_publications;  /* one page of recovered publications */
     uint64_t page_max_bytes;         /* same */
+    int64_t presence_leave_delay_ms; /* a user who is back within it has not left; 0 = off */
     int64_t store_wait_ms;           /* requests wait so long for a store that is away */
     int64_t node_timeout_ms;         /* another node is given up after so long a silence */
     uint32_t witnesses_max;          /* positions remembered of channels not followed here */
@@ -225,6 +264,12 @@ struct hf_config_result {
  * appears in a message. */
 enum hf_config_status hf_config_load(struct hf_config_result *result, int argc,
                                      const char *const argv[], const char *const envp[])
+    __attribute__((warn_unused_result));
+
+/* All options as a file at `path` (NULL: none) sets them, defaults elsewhere, as a new file could
+ * have them: JSON in the v6 layout, secrets in the clear, nothing filled in that depends on the
+ * machine. The caller frees the text; NULL with errors in *result, or when memory is out. */
+char *hf_config_expand(const char *path, struct hf_config_result *result)
     __attribute__((warn_unused_result));
 
 /* Frees what the result still owns. A zeroed result is fine. */

@@ -54,8 +54,8 @@ struct hf_presence_remove_options {
 };
 /* Removes the client, which need not be there. Completes before a grace. `callback` may be NULL. */
 int hf_presence_remove(struct hf_port *port, const struct hf_presence_client *client,
-                       const struct hf_presence_remove_options *options,
-                       hf_done_callback *callback, void *context);
+                       const struct hf_presence_remove_options *options, hf_done_callback *callback,
+                       void *context);
 
 struct hf_present_client {
     struct hf_bytes client;

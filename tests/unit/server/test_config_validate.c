@@ -86,7 +86,27 @@ static void recovery_without_history_is_refused(void **state)
     expect_error(NAMESPACE(",\"force_recovery\":true"),
                  ARGS("(chat): force_recovery needs history"));
     expect_warning(NAMESPACE(",\"allow_recovery\":true"), ARGS("(chat)", "no effect"));
+    expect_error(NAMESPACE(",\"history_size\":1,\"history_ttl\":\"1s\","
+                           "\"force_recovery\":true,\"auto_cache_recover\":true"),
+                 ARGS("auto_cache_recover needs", "force_recovery_mode cache"));
     expect_warning(NAMESPACE(",\"force_positioning\":true"), ARGS("(chat)", "no effect"));
+}
+
+static void presence_that_expires_between_refreshes_is_refused(void **state)
+{
+    (void)state;
+    expect_error("{\"engine\":{\"redis\":{\"presence_ttl\":\"27s\"}},"
+                 "\"channel\":{\"without_namespace\":{\"presence\":true}}}",
+                 ARGS("channel.without_namespace: ", "client.presence_update_interval",
+                      "engine.redis.presence_ttl"));
+    expect_error("{\"client\":{\"presence_update_interval\":\"500ms\"}}",
+                 ARGS("client.presence_update_interval"));
+    expect_warning(NAMESPACE(",\"force_push_join_leave\":true"),
+                   ARGS("channel.namespaces[0]", "join_leave"));
+    expect_good("{\"engine\":{\"redis\":{\"presence_ttl\":\"5s\"}},"
+                "\"client\":{\"presence_update_interval\":\"2s\"},"
+                "\"holdfast\":{\"presence_leave_delay\":\"15s\"},"
+                "\"channel\":{\"without_namespace\":{\"presence\":true,\"join_leave\":true}}}");
 }
 
 static void namespace_names_are_checked(void **state)
@@ -224,6 +244,31 @@ static void origins_are_checked_and_lower_cased(void **state)
                  ARGS("client.allowed_origins: \"https://[a\" is not a valid glob", "not closed"));
 }
 
+static void token_options_are_checked_without_being_quoted(void **state)
+{
+    (void)state;
+    expect_error("{\"client\":{\"token\":{\"rsa_public_key\":\"hunter2\"}}}",
+                 ARGS("client.token.rsa_public_key: is no public key in PEM"));
+    expect_error("{\"client\":{\"subscription_token\":{\"enabled\":true,"
+                 "\"ecdsa_public_key\":\"hunter2\"}}}",
+                 ARGS("client.subscription_token.ecdsa_public_key: is no public key in PEM"));
+    expect_good("{\"client\":{\"subscription_token\":{\"ecdsa_public_key\":\"hunter2\"}}}");
+    expect_error("{\"client\":{\"token\":{\"hmac_previous_secret_key\":\"hunter2\"}}}",
+                 ARGS("client.token.hmac_previous_secret_key: needs the present one"));
+    expect_error("{\"client\":{\"token\":{\"user_id_claim\":\"user-id\"}}}",
+                 ARGS("client.token.user_id_claim: must consist of"));
+    expect_warning("{\"client\":{\"insecure_skip_token_signature_verify\":true}}",
+                   ARGS("client.insecure_skip_token_signature_verify", "development"));
+    expect_warning("{\"client\":{\"subscription_token\":{\"enabled\":true}}}",
+                   ARGS("every subscription token is invalid"));
+    expect_error("{\"client\":{\"subscribe_to_user_personal_channel\":{\"enabled\":true,"
+                 "\"personal_channel_namespace\":\"none\"}}}",
+                 ARGS("personal_channel_namespace: there is no namespace \"none\""));
+    expect_error("{\"client\":{\"subscribe_to_user_personal_channel\":{\"enabled\":true}},"
+                 "\"channel\":{\"user_boundary\":\"\"}}",
+                 ARGS("needs channel.user_boundary"));
+}
+
 static void open_doors_are_warned_about(void **state)
 {
     (void)state;
@@ -302,6 +347,7 @@ int main(void)
         cmocka_unit_test(history_size_without_ttl_is_refused),
         cmocka_unit_test(history_ttl_above_meta_ttl_is_refused),
         cmocka_unit_test(recovery_without_history_is_refused),
+        cmocka_unit_test(presence_that_expires_between_refreshes_is_refused),
         cmocka_unit_test(namespace_names_are_checked),
         cmocka_unit_test(many_namespaces_are_all_found),
         cmocka_unit_test(options_that_need_a_boundary_are_refused_without),
@@ -310,6 +356,7 @@ int main(void)
         cmocka_unit_test(redis_address_with_a_wrong_scheme_is_refused_without_quoting_it),
         cmocka_unit_test(limits_that_contradict_are_refused),
         cmocka_unit_test(origins_are_checked_and_lower_cased),
+        cmocka_unit_test(token_options_are_checked_without_being_quoted),
         cmocka_unit_test(open_doors_are_warned_about),
         cmocka_unit_test(values_of_the_whole_channel_section_are_filled_in),
         cmocka_unit_test(described_configuration_hides_secrets_and_can_be_loaded_again),

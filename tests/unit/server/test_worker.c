@@ -19,6 +19,7 @@
 
 #include "api/registry.h"
 #include "client/hub.h"
+#include "client/member.h"
 #include "net/admission.h"
 #include "net/http.h"
 #include "net/listener.h"
@@ -134,6 +135,24 @@ void hf_hub_on_lost(void *watch_context, int reason)
     (void)reason;
 }
 
+void hf_members_refresh(struct hf_worker *worker, uint64_t now_ms)
+{
+    (void)worker;
+    (void)now_ms;
+}
+
+void hf_member_on_join(void *watch_context, struct hf_bytes info)
+{
+    (void)watch_context;
+    (void)info;
+}
+
+void hf_member_on_leave(void *watch_context, struct hf_bytes info)
+{
+    (void)watch_context;
+    (void)info;
+}
+
 struct hf_registry *hf_registry_open(struct hf_worker *worker)
 {
     (void)worker;
@@ -188,6 +207,14 @@ static int start(struct worker_test *test)
     memset(test, 0, sizeof(*test));
     doubles.len = 0;
     doubles.journal[0] = '\0';
+    static char nothing[] = "";
+    test->config.client.token = (struct hf_config_token){.hmac_secret_key = nothing,
+                                                         .hmac_previous_secret_key = nothing,
+                                                         .rsa_public_key = nothing,
+                                                         .ecdsa_public_key = nothing,
+                                                         .audience = nothing,
+                                                         .issuer = nothing,
+                                                         .user_id_claim = nothing};
     test->config.holdfast.http_body_max_bytes = 4096;
     test->config.holdfast.http_header_max_bytes = 4096;
     test->config.holdfast.http_timeout_ms = 5000;
