@@ -21,6 +21,11 @@ const BINARY = { channel: { namespaces: [...BASE_CONFIG.channel.namespaces, {
   history_ttl: '300s',
   force_recovery: true,
   publication_data_format: 'binary',
+}, {
+  name: 'room',
+  presence: true,
+  join_leave: true,
+  force_push_join_leave: true,
 }] } };
 
 // A connection by hand: open sends bytes, closed is what the node ends it with.
@@ -98,6 +103,33 @@ test('commands', { timeout: 90000 }, async (t) => {
     await late.received(2);
     assert.equal(late.subscribed[0].recovered, true);
     for (const data of late.data) assert.deepEqual(Uint8Array.from(data), ALL_BYTES);
+  });
+
+  await t.test('presence, joins and leaves -> the same for JSON and Protobuf clients', async (t) => {
+    const watchers = [
+      await startSubscriber(t, broker.url, 'room:a', PROTOBUF),
+      await startSubscriber(t, broker.url, 'room:a'),
+    ];
+    const joins = watchers.map(() => []);
+    const leaves = watchers.map(() => []);
+    watchers.forEach(({ sub }, i) => {
+      sub.on('join', ({ info }) => joins[i].push(info.client));
+      sub.on('leave', ({ info }) => leaves[i].push(info.client));
+    });
+    const ids = async ({ sub }) => Object.keys((await sub.presence()).clients).sort();
+    const before = await ids(watchers[0]);
+    const guest = await startSubscriber(t, broker.url, 'room:a', PROTOBUF);
+    const after = await ids(guest);
+    assert.deepEqual(after, await ids(watchers[1]));
+    const [id, ...rest] = after.filter((each) => !before.includes(each));
+    assert.deepEqual([before.length, rest], [2, []]);
+    const { client, user } = (await guest.sub.presence()).clients[id];
+    assert.deepEqual({ client, user }, { client: id, user: '' });
+    assert.deepEqual({ ...(await guest.sub.presenceStats()) }, { numClients: 3, numUsers: 1 });
+    for (const seen of joins) await until(() => `the join, there is ${seen}`, () => seen.includes(id));
+    guest.close();
+    for (const seen of leaves) await until(() => `the leave, there is ${seen}`, () => seen.length > 0);
+    assert.deepEqual(leaves, [[id], [id]]);
   });
 
   await t.test('JSON and Protobuf clients on one channel -> each gets all', async (t) => {
