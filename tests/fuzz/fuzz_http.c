@@ -25,7 +25,7 @@ static void touch(const struct hf_http_request *request)
         (void)hf_http_header_join(request, names[i], out, sizeof(out));
     }
     if (hf_http_query(request, "format", out, sizeof(out), &len)) {
-        assert(len < sizeof(out));
+        assert(len <= sizeof(out));
     }
 }
 
