@@ -128,7 +128,10 @@ static char *public_pem(EVP_PKEY *key)
 
     assert_int_equal(PEM_write_bio_PUBKEY(bio, key), 1);
     len = BIO_get_mem_data(bio, &data);
-    text = strndup(data, (size_t)len);
+    text = malloc((size_t)len + 1);
+    assert_non_null(text);
+    memcpy(text, data, (size_t)len);
+    text[len] = '\0';
     BIO_free(bio);
     return text;
 }
