@@ -210,14 +210,15 @@ void hf_session_receive(struct hf_session *session, char *data, size_t len)
     struct hf_command command;
     struct hf_slice message;
 
-    hf_command_iterator_init(&iterator, hf_slice(data, len), 0);
+    hf_command_iterator_init(&iterator, session->transport->encoding, hf_slice(data, len), 0);
     while (!hf_session_is_closing(session)) {
         enum hf_command_status status;
 
         hf_arena_reset(arena);
-        status = hf_command_iterator_next_line(&iterator, &message, &error);
+        status = hf_command_iterator_next_message(&iterator, &message, &error);
         if (status == HF_COMMAND_OK) {
-            status = hf_command_decode_json(message, arena, &command, &error);
+            status =
+                hf_command_decode(session->transport->encoding, message, arena, &command, &error);
         }
         if (status == HF_COMMAND_END) {
             break;

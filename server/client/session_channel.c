@@ -87,7 +87,8 @@ static int check_publish(const struct hf_session *session, const struct hf_publi
     if (request->type != 0 || request->removed || !hf_slice_is_empty(request->key)) {
         return HF_ERROR_NOT_AVAILABLE; /* map channels are not offered */
     }
-    data_error = hf_channel_check_data(ref->options, request->data, true);
+    data_error = hf_channel_check_data(ref->options, request->data,
+                                       session->transport->encoding == HF_ENCODING_JSON);
     return data_error != 0 ? data_error : (int)allowed;
 }
 

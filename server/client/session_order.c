@@ -103,8 +103,9 @@ void hf_session_resume(struct hf_session *session, uint64_t channel_hash)
         take_out(session, waiting);
         hf_arena_reset(arena);
         /* It was decoded before, so only memory can be missing. */
-        if (hf_command_decode_json(hf_slice(waiting->message, waiting->len), arena, &command,
-                                   NULL) == HF_COMMAND_OK) {
+        if (hf_command_decode(session->transport->encoding,
+                              hf_slice(waiting->message, waiting->len), arena, &command,
+                              NULL) == HF_COMMAND_OK) {
             hf_session_execute(session, &command);
         } else {
             hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
@@ -131,7 +132,8 @@ void hf_session_resume_all(struct hf_session *session)
         hf_arena_reset(arena);
         if (hf_session_is_closing(session)) {
             /* nobody waits for it any more */
-        } else if (hf_command_decode_json(message, arena, &command, NULL) == HF_COMMAND_OK) {
+        } else if (hf_command_decode(session->transport->encoding, message, arena, &command,
+                                     NULL) == HF_COMMAND_OK) {
             hf_session_dispatch(session, &command, message);
         } else {
             hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);

@@ -15,7 +15,7 @@
 struct hf_connection;
 
 /* The framings there are; an index into per-publication caches of built frames. */
-enum hf_framing { HF_FRAMING_WEBSOCKET_JSON, HF_FRAMINGS };
+enum hf_framing { HF_FRAMING_WEBSOCKET_JSON, HF_FRAMING_WEBSOCKET_PROTOBUF, HF_FRAMINGS };
 
 struct hf_transport {
     const char *name; /* "websocket" */

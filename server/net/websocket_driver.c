@@ -99,13 +99,13 @@ static void fail(struct hf_connection *connection, uint16_t code, const char *re
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static struct hf_frame *transport_wrap(const char *data, size_t len)
+static struct hf_frame *wrap_as(enum hf_websocket_opcode opcode, const char *data, size_t len)
 {
     if (len > WRAP_MAX) {
         return NULL;
     }
     char header[HF_WEBSOCKET_SERVER_HEADER_MAX];
-    size_t header_len = hf_websocket_header(HF_WEBSOCKET_TEXT, len, header);
+    size_t header_len = hf_websocket_header(opcode, len, header);
     char *bytes;
     struct hf_frame *frame = hf_frame_new(header_len + len, &bytes);
     if (frame != NULL) {
@@ -113,6 +113,16 @@ static struct hf_frame *transport_wrap(const char *data, size_t len)
         memcpy(bytes + header_len, data, len);
     }
     return frame;
+}
+
+static struct hf_frame *wrap_text(const char *data, size_t len)
+{
+    return wrap_as(HF_WEBSOCKET_TEXT, data, len);
+}
+
+static struct hf_frame *wrap_binary(const char *data, size_t len)
+{
+    return wrap_as(HF_WEBSOCKET_BINARY, data, len);
 }
 
 static void transport_send(struct hf_connection *connection, struct hf_frame *frame)
@@ -129,7 +139,18 @@ const struct hf_transport hf_websocket_json_transport = {
     .name = "websocket",
     .encoding = HF_ENCODING_JSON,
     .framing = HF_FRAMING_WEBSOCKET_JSON,
-    .wrap = transport_wrap,
+    .wrap = wrap_text,
+    .send = transport_send,
+    .queued = hf_connection_queued,
+    .close = transport_close,
+    .drop = transport_drop,
+};
+
+const struct hf_transport hf_websocket_protobuf_transport = {
+    .name = "websocket",
+    .encoding = HF_ENCODING_PROTOBUF,
+    .framing = HF_FRAMING_WEBSOCKET_PROTOBUF,
+    .wrap = wrap_binary,
     .send = transport_send,
     .queued = hf_connection_queued,
     .close = transport_close,
@@ -294,14 +315,17 @@ size_t hf__websocket_size(void)
     return sizeof(struct hf_websocket);
 }
 
-void hf__websocket_start(struct hf_connection *connection)
+void hf__websocket_start(struct hf_connection *connection, enum hf_encoding encoding)
 {
+    const struct hf_transport *transport = encoding == HF_ENCODING_PROTOBUF
+                                               ? &hf_websocket_protobuf_transport
+                                               : &hf_websocket_json_transport;
     struct hf_websocket *websocket = hf_connection_state(connection);
     struct hf_worker *worker = hf_connection_worker(connection);
     hf_connection_set_queue_max(connection, worker->config->client.queue_max_size_bytes);
     hf_connection_set_write_timeout(connection,
                                     (uint32_t)worker->config->websocket.write_timeout_ms);
-    websocket->session = hf_session_open(worker, &hf_websocket_json_transport, connection);
+    websocket->session = hf_session_open(worker, transport, connection);
     if (websocket->session == NULL) {
         transport_close(connection, HF_DISCONNECT_SERVER_ERROR,
                         hf_disconnect_reason(HF_DISCONNECT_SERVER_ERROR));

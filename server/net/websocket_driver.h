@@ -1,4 +1,4 @@
-/* WebSocket: a connection's driver and the session's transport, with Centrifuge JSON inside.
+/* WebSocket: a connection's driver and the session's transports, one for each encoding.
  *
  *   open ──close()──► goodbye sent ──peer's close frame, or 5 s──► connection closes
  *     │                 (the session is told on the next turn)
@@ -17,6 +17,7 @@
 hf_http_handler hf_websocket_handle;
 
 extern const struct hf_transport hf_websocket_json_transport;
+extern const struct hf_transport hf_websocket_protobuf_transport;
 
 /* --- between handshake and driver ----------------------------------------------------------- */
 
@@ -29,6 +30,6 @@ struct hf_websocket *hf__websocket_new(struct hf_worker *worker);
 void hf__websocket_free(struct hf_websocket *websocket, struct hf_worker *worker);
 size_t hf__websocket_size(void); /* bytes per connection, besides the session */
 /* Opens the session of a connection that was taken over with hf__websocket_driver. */
-void hf__websocket_start(struct hf_connection *connection);
+void hf__websocket_start(struct hf_connection *connection, enum hf_encoding encoding);
 
 #endif

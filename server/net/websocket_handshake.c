@@ -52,16 +52,17 @@ static struct refusal check_request(const struct hf_http_request *request)
                          : (struct refusal){status, "not a WebSocket handshake"};
 }
 
-static struct refusal check_offers(const struct hf_http_request *request, struct hf_slice *chosen)
+/* What the client asks for: *chosen is the subprotocol to echo, if any. */
+static struct refusal check_offers(const struct hf_http_request *request, struct hf_slice *chosen,
+                                   enum hf_encoding *encoding)
 {
     char protocols[HEADER_VALUE_MAX];
     if (!hf_http_header_join(request, "sec-websocket-protocol", protocols, sizeof(protocols))) {
         return (struct refusal){400, "Sec-WebSocket-Protocol is too long"};
     }
-    enum hf_encoding encoding = hf_websocket_choose_subprotocol(hf_slice_of(protocols), chosen);
-    if (encoding == HF_ENCODING_PROTOBUF || query_is(request, "format", "protobuf") ||
-        query_is(request, "cf_protocol", "protobuf")) {
-        return (struct refusal){400, "the Protobuf format is not offered yet: use JSON"};
+    *encoding = hf_websocket_choose_subprotocol(hf_slice_of(protocols), chosen);
+    if (query_is(request, "format", "protobuf") || query_is(request, "cf_protocol", "protobuf")) {
+        *encoding = HF_ENCODING_PROTOBUF;
     }
     if (query_is(request, "cf_ws_frame_ping_pong", "true")) {
         return (struct refusal){400, "cf_ws_frame_ping_pong is not offered yet"};
@@ -122,7 +123,8 @@ static size_t build_response(const struct hf_http_request *request, struct hf_sl
     return len > 0 && len < RESPONSE_MAX ? (size_t)len : 0;
 }
 
-static void upgrade(struct hf_http_request *request, struct hf_slice protocol)
+static void upgrade(struct hf_http_request *request, struct hf_slice protocol,
+                    enum hf_encoding encoding)
 {
     struct hf_worker *worker = request->worker;
     struct hf_connection *connection = request->connection;
@@ -138,12 +140,13 @@ static void upgrade(struct hf_http_request *request, struct hf_slice protocol)
         hf__websocket_free(websocket, worker);
         return;
     }
-    hf__websocket_start(connection);
+    hf__websocket_start(connection, encoding);
 }
 
 void hf_websocket_handle(struct hf_http_request *request)
 {
     struct hf_slice protocol = hf_slice(NULL, 0);
+    enum hf_encoding encoding = HF_ENCODING_JSON;
     struct refusal refusal = check_request(request);
     if (refusal.status == 405) {
         hf_http_respond_method_not_allowed(request, "GET");
@@ -153,7 +156,7 @@ void hf_websocket_handle(struct hf_http_request *request)
         refusal = check_origin(request);
     }
     if (refusal.status == 0) {
-        refusal = check_offers(request, &protocol);
+        refusal = check_offers(request, &protocol, &encoding);
     }
     if (refusal.status == 0) {
         refusal = ask_admission(request);
@@ -162,5 +165,5 @@ void hf_websocket_handle(struct hf_http_request *request)
         hf_http_respond_text(request, refusal.status, refusal.text);
         return;
     }
-    upgrade(request, protocol);
+    upgrade(request, protocol, encoding);
 }
