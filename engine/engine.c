@@ -305,10 +305,10 @@ static void keep_fence(struct hf_engine *engine)
     }
 }
 
-static void on_connected(void *context, uint64_t life)
+static void on_connected(void *context, uint64_t life, uint64_t admitted_life)
 {
     struct hf_engine *engine = context;
-    bool is_other = hf_fence_connected(&engine->fence, life, engine->now_ms);
+    bool is_other = hf_fence_connected(&engine->fence, life, admitted_life, engine->now_ms);
     keep_fence(engine);
     hf_core_connected(engine->core, !is_other);
 }

@@ -540,7 +540,8 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
             store_went_back(core, stream, result);
             return;
         }
-        if (is_unwatched(stream) && result->has_more) {
+        bool is_ahead = result->top.offset > stream->position.offset;
+        if (is_unwatched(stream) && result->has_more && is_ahead) {
             adopt(core, stream, result, now_ms); /* nobody needs what is between */
         } else if (!catch_up(core, stream, result, now_ms)) {
             lose(core, stream);

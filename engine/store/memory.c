@@ -742,7 +742,7 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
             store->events->on_disconnected(store->events->context, "out of memory");
         store->has_lost = false;
         store->is_connected = true;
-        store->events->on_connected(store->events->context, LIFE);
+        store->events->on_connected(store->events->context, LIFE, LIFE);
     }
     complete_done(store);
     for (uint32_t i = 0; i < DELIVERIES_MAX && !store->is_paused; i++) {

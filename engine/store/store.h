@@ -29,8 +29,9 @@ struct hf_store;
 
 struct hf_store_events {
     /* `life` names the store's process: another number than before means that it may have lost what
-     * it acknowledged. Never 0. */
-    void (*on_connected)(void *context, uint64_t life);
+     * it acknowledged. Never 0. `admitted_life` is the one that a node has admitted last (S7), as
+     * far as the store itself knows: after a loss an older one, or 0, none. */
+    void (*on_connected)(void *context, uint64_t life, uint64_t admitted_life);
     void (*on_disconnected)(void *context, const char *reason);
     void (*on_listening)(void *context, struct hf_bytes channel);
     /* `publication` is borrowed: take a reference to keep it. */

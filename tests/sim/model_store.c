@@ -133,7 +133,7 @@ int model_mend(struct model_store *store, unsigned channel, const struct hf_core
         return HF_EUNRECOVERABLE;
     }
     if (mend->page == NULL) {
-        *stream = (struct model_stream){0};
+        *stream = (struct model_stream){.has_lost = stream->has_lost};
         create(store, stream);
         return HF_OK;
     }
@@ -143,4 +143,31 @@ int model_mend(struct model_store *store, unsigned channel, const struct hf_core
         assert(mend->page->items[i]->position.offset == stream->top.offset);
     }
     return HF_OK;
+}
+
+void model_go_back(struct model_store *store, unsigned channel, const struct model_stream *before)
+{
+    struct model_stream *stream = &store->streams[channel];
+    bool is_loss = !hf_position_equal(stream->top, before->top) || stream->newest != before->newest;
+    bool has_lost = stream->has_lost || is_loss;
+    *stream = *before;
+    stream->has_lost = has_lost;
+}
+
+bool model_follows(const struct model_store *store, unsigned channel, struct hf_position position,
+                   uint64_t number)
+{
+    const struct model_stream *stream = &store->streams[channel];
+    if (stream->top.epoch != position.epoch || position.offset > stream->top.offset ||
+        stream->top.offset - position.offset > stream->count) {
+        return false;
+    }
+    if (number == 0) {
+        return true;
+    }
+    uint64_t missed = stream->top.offset - position.offset;
+    if (missed == 0) {
+        return stream->newest == number;
+    }
+    return store->behind[stream->numbers[stream->count - missed]] == number;
 }

@@ -21,6 +21,7 @@ struct model_stream {
     uint32_t count;         /* entries kept, the last one at top */
     uint64_t numbers[MODEL_HISTORY];
     uint64_t newest; /* the publication at top, whether its entry is kept or not */
+    bool has_lost;   /* it went back once, so it may have to be mended */
 };
 
 struct model_store {
@@ -42,6 +43,13 @@ void model_read(struct model_store *store, unsigned channel, const struct hf_cor
                 struct hf_core_read_result *result);
 /* HF_OK or HF_EUNRECOVERABLE, as struct hf_core_mend says. */
 int model_mend(struct model_store *store, unsigned channel, const struct hf_core_mend *mend);
+
+/* The store has lost everything of the stream that came after it was as `before`. */
+void model_go_back(struct model_store *store, unsigned channel, const struct model_stream *before);
+/* Whether the store has all that was written behind this publication (number 0: not known which it
+ * was). */
+bool model_follows(const struct model_store *store, unsigned channel, struct hf_position position,
+                   uint64_t number);
 
 /* The number that a publication's payload carries. */
 uint64_t model_number(const struct hf_publication *publication);
