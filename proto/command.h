@@ -173,6 +173,12 @@ enum hf_command_status hf_command_decode_json(struct hf_slice message, struct hf
                                               struct hf_command *command,
                                               struct hf_command_error *error);
 
+/* Decodes a connect request that stands alone, without a command around it. As above. */
+enum hf_command_status hf_connect_request_decode_json(struct hf_slice message,
+                                                      struct hf_arena *arena,
+                                                      struct hf_connect_request *request,
+                                                      struct hf_command_error *error);
+
 /* Splits a frame into messages: one per line, one line feed may end the frame; an empty frame or an
  * empty line is malformed. */
 struct hf_command_iterator {

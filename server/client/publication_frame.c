@@ -7,7 +7,7 @@
 #include "worker.h"
 
 _Static_assert(HF_PUBLICATION_SLOT_PUSH + HF_FRAMINGS <= HF_ATTACHMENTS, "slots of a publication");
-_Static_assert(HF_PAGE_SLOT_LIST + HF_FRAMINGS <= HF_PAGE_SLOT_PUSHES, "slots of a page");
+_Static_assert(HF_PAGE_SLOT_LIST + HF_ENCODING_PROTOBUF < HF_PAGE_SLOT_PUSHES, "slots of a page");
 _Static_assert(HF_PAGE_SLOT_PUSHES + HF_FRAMINGS <= HF_ATTACHMENTS, "slots of a page");
 
 /* Built bytes, as attached. */
@@ -41,8 +41,7 @@ static struct wire *wire_new(const char *data, size_t len)
 
 const struct hf_encoder *hf_transport_encoder(const struct hf_transport *transport)
 {
-    (void)transport; /* all framings that exist are JSON */
-    return &hf_encoder_json;
+    return transport->encoder != NULL ? transport->encoder : &hf_encoder_json;
 }
 
 static struct hf_slice slice_of(struct hf_bytes bytes)
@@ -258,7 +257,7 @@ enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
                                               const struct hf_transport *transport,
                                               struct hf_page *page, struct hf_slice *list)
 {
-    unsigned slot = HF_PAGE_SLOT_LIST + (unsigned)transport->framing;
+    unsigned slot = HF_PAGE_SLOT_LIST + (unsigned)transport->encoding;
     struct wire *wire;
 
     *list = (struct hf_slice){0};

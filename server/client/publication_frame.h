@@ -17,10 +17,10 @@
 
 struct hf_worker;
 
-/* Whose attachment is in which slot. One per framing, so HF_FRAMINGS may grow to 2 unnoticed. */
+/* Whose attachment is in which slot: pushes one per framing, lists one per encoding. */
 enum hf_publication_slot { HF_PUBLICATION_SLOT_PUSH = 0 /* + framing */ };
 enum hf_page_slot {
-    HF_PAGE_SLOT_LIST = 0 /* + framing */,
+    HF_PAGE_SLOT_LIST = 0 /* + encoding */,
     HF_PAGE_SLOT_PUSHES = 2 /* + framing */
 };
 

@@ -36,6 +36,7 @@ static void leave(struct hf_session *session)
         hf_subscription_free(session->subscriptions[session->subscription_count - 1]);
     }
     hf_session_drop_waiting(session);
+    hf_session_start_forget(session);
     free(session->subscriptions);
     session->subscriptions = NULL;
     session->subscription_capacity = 0;
@@ -233,6 +234,9 @@ static void send_ping(struct hf_session *session, uint64_t now_ms)
     hf_session_flush(session);
     session->transport->send(session->connection, frame);
     session->ping_at_ms = now_ms + (uint64_t)client->ping_interval_ms;
+    if (session->transport->is_unidirectional) {
+        return;
+    }
     session->awaits_pong = true;
     if (client->pong_timeout_ms > 0) {
         session->pong_at_ms = now_ms + (uint64_t)client->pong_timeout_ms;

@@ -35,8 +35,8 @@ static bool choose_client_id(struct hf_session *session)
 }
 
 /* What a client may do without a token; tokens need a key, and none can be configured yet. */
-static int check_credentials(const struct hf_session *session,
-                             const struct hf_connect_request *request)
+int hf_session_check_credentials(const struct hf_session *session,
+                                 const struct hf_connect_request *request)
 {
     const struct hf_config_client *client = &session->worker->config->client;
 
@@ -90,18 +90,39 @@ static int64_t unix_time_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void reply(struct hf_session *session, uint32_t id)
+void hf_session_describe(const struct hf_session *session, struct hf_connect_result *result)
 {
     const struct hf_config_client *client = &session->worker->config->client;
-    struct hf_connect_result result = {.version = HF_SLICE(SERVER_NAME)};
+
+    *result = (struct hf_connect_result){.version = HF_SLICE(SERVER_NAME)};
+    /* Seconds on the wire: rounded up, so that a client never expects a ping too early. */
+    result->ping = (uint32_t)((client->ping_interval_ms + 999) / 1000);
+    result->pong = client->pong_timeout_ms > 0 && !session->transport->is_unidirectional;
+    result->time = client->connect_include_server_time ? unix_time_ms() : 0;
+    if (session->transport->describe != NULL) {
+        session->transport->describe(session->connection, result);
+    }
+}
+
+bool hf_session_set_connected(struct hf_session *session)
+{
+    if (!choose_client_id(session)) {
+        return false;
+    }
+    session->state = HF_SESSION_CONNECTED;
+    hf_counter_add(&session->worker->counters.clients, 1);
+    schedule_first_ping(session);
+    return true;
+}
+
+static void reply(struct hf_session *session, uint32_t id)
+{
+    struct hf_connect_result result;
     char text[HF_CLIENT_ID_TEXT_LEN + 1];
 
+    hf_session_describe(session, &result);
     hf_session_client_text(session, text);
     result.client = hf_slice(text, HF_CLIENT_ID_TEXT_LEN);
-    /* Seconds on the wire: rounded up, so that a client never expects a ping too early. */
-    result.ping = (uint32_t)((client->ping_interval_ms + 999) / 1000);
-    result.pong = client->pong_timeout_ms > 0;
-    result.time = client->connect_include_server_time ? unix_time_ms() : 0;
     hf_session_encoder(session)->connect(hf_session_reply_begin(session), id, &result);
     hf_session_reply_end(session);
 }
@@ -109,20 +130,17 @@ static void reply(struct hf_session *session, uint32_t id)
 void hf_session_connect(struct hf_session *session, uint32_t id,
                         const struct hf_connect_request *request)
 {
-    int code = check_credentials(session, request);
+    int code = hf_session_check_credentials(session, request);
 
     if (code == 0) {
         code = check_wishes(session, request);
     }
-    if (code == 0 && !choose_client_id(session)) {
+    if (code == 0 && !hf_session_set_connected(session)) {
         code = HF_DISCONNECT_SERVER_ERROR;
     }
     if (code != 0) {
         hf_session_disconnect(session, (enum hf_disconnect_code)code);
         return;
     }
-    session->state = HF_SESSION_CONNECTED;
-    hf_counter_add(&session->worker->counters.clients, 1);
-    schedule_first_ping(session);
     reply(session, id);
 }

@@ -79,6 +79,7 @@ struct hf_session {
     uint32_t waiting_count;
     struct hf_session_waiting_list waiting; /* commands, oldest first */
     size_t waiting_bytes;
+    struct hf_session_start *start; /* owned; until a unidirectional session has started */
     uint8_t state; /* enum hf_session_state */
     bool awaits_pong;
     unsigned char client_id[HF_CLIENT_ID_SIZE];
@@ -86,7 +87,7 @@ struct hf_session {
 
 /* An idle session with one subscription costs these two, 8 bytes in `subscriptions` and 24 in the
  * hub's entry. */
-_Static_assert(sizeof(struct hf_session) <= 128, "sessions are many: keep them small");
+_Static_assert(sizeof(struct hf_session) <= 136, "sessions are many: keep them small");
 _Static_assert(sizeof(struct hf_subscription) <= 40, "subscriptions are many: keep them small");
 
 /* --- session.c --- */
@@ -106,8 +107,19 @@ static inline bool hf_session_is_closing(const struct hf_session *session)
 /* --- session_connect.c --- */
 void hf_session_connect(struct hf_session *session, uint32_t id,
                         const struct hf_connect_request *request);
+/* 0, or the code to disconnect with: whether the request's credentials let the client in. */
+int hf_session_check_credentials(const struct hf_session *session,
+                                 const struct hf_connect_request *request);
+/* The session is connected: gets its id, is counted and pinged. False: no randomness. */
+bool hf_session_set_connected(struct hf_session *session);
+/* What the answer to connect says of the session itself, but for `client` (the caller's text). */
+void hf_session_describe(const struct hf_session *session, struct hf_connect_result *result);
 /* The client's UUID as text. */
 void hf_session_client_text(const struct hf_session *session, char text[HF_CLIENT_ID_TEXT_LEN + 1]);
+
+/* --- session_start.c --- */
+/* Forgets a start that has not come to its end. */
+void hf_session_start_forget(struct hf_session *session);
 
 /* --- session_order.c --- */
 
@@ -127,6 +139,9 @@ void hf_session_drop_waiting(struct hf_session *session);
 /* A request of this session, linked and blocking; NULL after having answered the command with an
  * error: too many are open, or no memory. */
 struct hf_session_request *hf_session_request_new(struct hf_session *session, uint32_t id,
+                                                  struct hf_slice channel);
+/* The same without an answer when it cannot be. */
+struct hf_session_request *hf_session_request_add(struct hf_session *session, uint32_t id,
                                                   struct hf_slice channel);
 /* Unlinks (when the session still lives) and frees. */
 void hf_session_request_free(struct hf_session_request *request);

@@ -31,6 +31,22 @@ void hf_session_reply_error(struct hf_session *session, uint32_t id, enum hf_err
     hf_session_reply_end(session);
 }
 
+struct hf_session_request *hf_session_request_add(struct hf_session *session, uint32_t id,
+                                                  struct hf_slice channel)
+{
+    struct hf_session_request *request = calloc(1, sizeof(*request));
+
+    if (request != NULL) {
+        request->session = session;
+        request->id = id;
+        request->channel_hash = hf_hub_hash(session->worker->hub, channel);
+        request->is_blocking = true;
+        LIST_INSERT_HEAD(&session->requests, request, in_session);
+        session->request_count++;
+    }
+    return request;
+}
+
 struct hf_session_request *hf_session_request_new(struct hf_session *session, uint32_t id,
                                                   struct hf_slice channel)
 {
@@ -41,17 +57,10 @@ struct hf_session_request *hf_session_request_new(struct hf_session *session, ui
         hf_session_reply_error(session, id, HF_ERROR_TOO_MANY_REQUESTS);
         return NULL;
     }
-    request = calloc(1, sizeof(*request));
+    request = hf_session_request_add(session, id, channel);
     if (request == NULL) {
         hf_session_reply_error(session, id, HF_ERROR_INTERNAL);
-        return NULL;
     }
-    request->session = session;
-    request->id = id;
-    request->channel_hash = hf_hub_hash(session->worker->hub, channel);
-    request->is_blocking = true;
-    LIST_INSERT_HEAD(&session->requests, request, in_session);
-    session->request_count++;
     return request;
 }
 

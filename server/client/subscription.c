@@ -102,7 +102,12 @@ void hf_subscription_end(struct hf_subscription *subscription, enum hf_unsubscri
 
 void hf_subscription_lost(struct hf_subscription *subscription)
 {
-    hf_subscription_end(subscription, HF_UNSUBSCRIBE_INSUFFICIENT_STATE);
+    if (subscription->session->transport->is_unidirectional) {
+        /* It cannot subscribe again: it connects again. */
+        hf_session_disconnect(subscription->session, HF_DISCONNECT_INSUFFICIENT_STATE);
+    } else {
+        hf_subscription_end(subscription, HF_UNSUBSCRIBE_INSUFFICIENT_STATE);
+    }
 }
 
 void hf_subscription_unfit(struct hf_subscription *subscription)

@@ -16,18 +16,28 @@
 /* The route of websocket.handler_prefix: checks the handshake, answers it, opens the session. */
 hf_http_handler hf_websocket_handle;
 
+/* The route of uni_websocket.handler_prefix: bare pushes; the first message, or cf_connect, is the
+ * connect request, and what else the client sends is ignored. */
+hf_http_handler hf_uni_websocket_handle;
+
 extern const struct hf_transport hf_websocket_json_transport;
+extern const struct hf_transport hf_uni_websocket_transport;
 
 /* --- between handshake and driver ----------------------------------------------------------- */
 
 struct hf_websocket;
 extern const struct hf_connection_driver hf__websocket_driver;
 
-/* NULL: no memory. Holds a place of the node's admission until the driver's on_closed, or until
- * hf__websocket_free. */
-struct hf_websocket *hf__websocket_new(struct hf_worker *worker);
+/* NULL: no memory. `transport`: one of the two above. Holds a place of the node's admission until
+ * the driver's on_closed, or until hf__websocket_free. */
+struct hf_websocket *hf__websocket_new(struct hf_worker *worker,
+                                       const struct hf_transport *transport);
 void hf__websocket_free(struct hf_websocket *websocket, struct hf_worker *worker);
 size_t hf__websocket_size(void); /* bytes per connection, besides the session */
+struct hf_connect_request;
+/* Unidirectional: the connect request has come with the handshake. */
+void hf__websocket_start_session(struct hf_connection *connection,
+                                 const struct hf_connect_request *request);
 /* Opens the session of a connection that was taken over with hf__websocket_driver. */
 void hf__websocket_start(struct hf_connection *connection);
 

@@ -54,16 +54,16 @@ struct hf_presence_remove_options {
 };
 /* Removes the client, which need not be there. Completes before a grace. `callback` may be NULL. */
 int hf_presence_remove(struct hf_port *port, const struct hf_presence_client *client,
-                       const struct hf_presence_remove_options *options,
-                       hf_done_callback *callback, void *context);
+                       const struct hf_presence_remove_options *options, hf_done_callback *callback,
+                       void *context);
 
-struct hf_presence_entry {
+struct hf_present_client {
     struct hf_bytes client;
     struct hf_bytes info;
 };
 /* `entries` (in no order) is borrowed until return, NULL when empty. */
 typedef void hf_presence_callback(void *context, int result,
-                                  const struct hf_presence_entry *entries, size_t count);
+                                  const struct hf_present_client *entries, size_t count);
 int hf_presence_get(struct hf_port *port, struct hf_bytes channel, hf_presence_callback *callback,
                     void *context);
 

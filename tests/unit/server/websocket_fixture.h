@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "client/session.h"
+#include "command.h"
 #include "connection_fixture.h"
 #include "net/websocket_driver.h"
 
@@ -19,6 +20,8 @@ struct websocket_test {
     struct loop_client client;
     struct hf_session session; /* the newest */
     unsigned opened;
+    unsigned starts;
+    size_t wishes;
     unsigned messages;
     char *message; /* the newest, copied */
     size_t message_len;
@@ -55,6 +58,13 @@ void hf_session_receive(struct hf_session *session, char *data, size_t len)
     if (test.close_code != 0) {
         session->transport->close(session->connection, test.close_code, "a reason");
     }
+}
+
+void hf_session_start(struct hf_session *session, const struct hf_connect_request *request)
+{
+    assert_ptr_equal(session, &test.session);
+    test.starts++;
+    test.wishes = request->subs_count;
 }
 
 void hf_session_drained(struct hf_session *session)
