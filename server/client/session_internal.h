@@ -78,8 +78,11 @@ struct hf_session {
     uint32_t request_count;
     uint32_t waiting_count;
     struct hf_session_waiting_list waiting; /* commands, oldest first */
-    size_t waiting_bytes;
-    struct hf_session_start *start; /* owned; until a unidirectional session has started */
+    union {
+        size_t waiting_bytes;
+        struct hf_session_start
+            *start; /* unidirectional: nothing waits; owned, NULL once started */
+    };
     uint8_t state; /* enum hf_session_state */
     bool awaits_pong;
     unsigned char client_id[HF_CLIENT_ID_SIZE];
@@ -87,7 +90,7 @@ struct hf_session {
 
 /* An idle session with one subscription costs these two, 8 bytes in `subscriptions` and 24 in the
  * hub's entry. */
-_Static_assert(sizeof(struct hf_session) <= 136, "sessions are many: keep them small");
+_Static_assert(sizeof(struct hf_session) <= 128, "sessions are many: keep them small");
 _Static_assert(sizeof(struct hf_subscription) <= 40, "subscriptions are many: keep them small");
 
 /* --- session.c --- */

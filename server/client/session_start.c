@@ -34,8 +34,12 @@ struct hf_session_start {
 
 void hf_session_start_forget(struct hf_session *session)
 {
-    struct hf_session_start *start = session->start;
+    struct hf_session_start *start;
 
+    if (!session->transport->is_unidirectional) {
+        return; /* it has none */
+    }
+    start = session->start;
     session->start = NULL;
     for (uint32_t i = 0; start != NULL && i < start->count; i++) {
         hf_page_unref(start->channels[i].page);
@@ -185,8 +189,8 @@ static void on_subscribed(void *context, int rc, const struct hf_subscribe_resul
     }
     if (rc != HF_OK) {
         (void)hf_session_engine_error(rc); /* logs what is not expected */
-        hf_session_request_free(request);
         hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
+        hf_session_request_free(request); /* after the subscription that knows it */
         return;
     }
     start = session->start;

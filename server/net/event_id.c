@@ -172,8 +172,7 @@ bool hf_event_ids_parse(struct hf_event_ids *ids, struct hf_slice text)
         return false;
     }
     size_t len = decode(hf_slice(text.data + 1, text.len - 1), bytes);
-    if (len == SIZE_MAX || len % ITEM_SIZE != 0 || len > sizeof(ids->items) ||
-        len / ITEM_SIZE > HF_EVENT_ID_CHANNELS_MAX) {
+    if (len == SIZE_MAX || len % ITEM_SIZE != 0 || len / ITEM_SIZE > HF_EVENT_ID_CHANNELS_MAX) {
         return false;
     }
     for (; ids->count < len / ITEM_SIZE; ids->count++) {
