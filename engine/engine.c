@@ -19,12 +19,12 @@ static uint64_t clock_ms(void)
 /* --- towards the ports -------------------------------------------------------------------------
  */
 
-static void post_event(struct hf_port *port, struct hf_event *event)
+void hf__engine_post_event(struct hf_port *port, struct hf_event *event)
 {
     hf_outbox_add(&port->events, &event->letter.mail);
 }
 
-static struct hf_event *new_event(enum hf_mail_kind kind, size_t len)
+struct hf_event *hf__engine_new_event(enum hf_mail_kind kind, size_t len)
 {
     struct hf_event *event = malloc(sizeof *event + len);
     if (event != NULL) {
@@ -54,13 +54,13 @@ static void mend_watch(struct hf_engine *engine, struct hf_watch *watch)
 
 static bool post_lost(struct hf_watch *watch, int reason)
 {
-    struct hf_event *event = new_event(HF_MAIL_LOST, 0);
+    struct hf_event *event = hf__engine_new_event(HF_MAIL_LOST, 0);
     if (event == NULL) {
         return false;
     }
     event->watch = watch;
     event->reason = reason;
-    post_event(watch->port, event);
+    hf__engine_post_event(watch->port, event);
     return true;
 }
 
@@ -178,7 +178,7 @@ static void effect_deliver(void *context, void *owner, struct hf_publication *pu
     if (watch->is_broken) {
         return;
     }
-    struct hf_event *event = new_event(HF_MAIL_PUBLICATION, 0);
+    struct hf_event *event = hf__engine_new_event(HF_MAIL_PUBLICATION, 0);
     if (event == NULL) {
         break_watch(engine, watch);
         return;
@@ -187,7 +187,7 @@ static void effect_deliver(void *context, void *owner, struct hf_publication *pu
     event->publication = hf_publication_ref(publication);
     atomic_fetch_add(&watch->port->undelivered, publication->size);
     engine->publications_out++;
-    post_event(watch->port, event);
+    hf__engine_post_event(watch->port, event);
 }
 
 static void effect_lost(void *context, void *owner, int reason)
@@ -288,8 +288,6 @@ static void hear(struct hf_engine *engine, struct hf_bytes message)
     }
 }
 
-static void to_store(struct hf_engine *engine, struct hf_request *request);
-
 static void keep_fence(struct hf_engine *engine)
 {
     if (hf_core_is_checked(engine->core)) {
@@ -300,15 +298,10 @@ static void keep_fence(struct hf_engine *engine)
         say(engine, &word);
     }
     bool is_fenced = !hf_fence_is_open(&engine->fence, engine->now_ms);
-    if (is_fenced == engine->is_fenced) {
-        return;
-    }
     engine->is_fenced = is_fenced;
     hf_core_set_fence(engine->core, is_fenced, engine->now_ms);
-    struct hf_request *request;
-    while (!is_fenced && (request = TAILQ_FIRST(&engine->held)) != NULL) {
-        TAILQ_REMOVE(&engine->held, request, in_held);
-        to_store(engine, request);
+    if (!is_fenced) {
+        engine->store->ops->admit(engine->store, engine->fence.life);
     }
 }
 
@@ -331,10 +324,10 @@ static void on_bus(void *context, struct hf_bytes message)
     message = (struct hf_bytes){message.data + 1, message.len - 1};
     struct hf_port *port;
     LIST_FOREACH (port, &engine->ports, in_ports) {
-        struct hf_event *event = new_event(HF_MAIL_BUS, message.len);
+        struct hf_event *event = hf__engine_new_event(HF_MAIL_BUS, message.len);
         if (event != NULL) {
             memcpy(event->message, message.data, message.len);
-            post_event(port, event);
+            hf__engine_post_event(port, event);
         }
     }
 }
@@ -346,12 +339,13 @@ const struct hf_store_events hf__engine_store_events = {
     .on_publication = on_publication,
     .on_removed = on_removed,
     .on_bus = on_bus,
+    .on_presence = hf__presence_on_store_event,
 };
 
 /* --- requests ----------------------------------------------------------------------------------
  */
 
-static void complete_open(struct hf_engine *engine, struct hf_request *request, int result)
+void hf__engine_complete_open(struct hf_engine *engine, struct hf_request *request, int result)
 {
     if (request->port != NULL) {
         TAILQ_REMOVE(&request->port->open, request, in_open);
@@ -362,11 +356,12 @@ static void complete_open(struct hf_engine *engine, struct hf_request *request, 
 static void on_publish_complete(struct hf_store_publish *publish)
 {
     struct hf_request *request = HF_CONTAINER_OF(publish, struct hf_request, publish);
-    if (publish->result == HF_OK) {
-        hf_core_published(request->engine->core, publish->channel, &publish->options,
-                          publish->position, &publish->fields);
+    struct hf_engine *engine = request->engine;
+    if (publish->result == HF_OK && publish->outcome == HF_PUBLISHED) {
+        hf_core_published(engine->core, publish->channel, &publish->options, publish->position,
+                          &publish->fields);
     }
-    complete_open(request->engine, request, publish->result);
+    hf__engine_complete_open(engine, request, publish->result);
 }
 
 static void on_history_complete(struct hf_store_read *read)
@@ -380,19 +375,19 @@ static void on_history_complete(struct hf_store_read *read)
     if (request->port == NULL) {
         hf_page_unref(read->page);
     }
-    complete_open(request->engine, request, result);
+    hf__engine_complete_open(request->engine, request, result);
 }
 
 static void on_remove_complete(struct hf_store_remove *remove)
 {
     struct hf_request *request = HF_CONTAINER_OF(remove, struct hf_request, remove);
-    complete_open(request->engine, request, remove->result);
+    hf__engine_complete_open(request->engine, request, remove->result);
 }
 
 static void on_bus_complete(struct hf_store_bus *bus)
 {
     struct hf_request *request = HF_CONTAINER_OF(bus, struct hf_request, bus);
-    complete_open(request->engine, request, bus->result);
+    hf__engine_complete_open(request->engine, request, bus->result);
 }
 
 static void open_watch(struct hf_engine *engine, struct hf_watch *watch)
@@ -478,6 +473,12 @@ static void to_store(struct hf_engine *engine, struct hf_request *request)
         request->remove.complete = on_remove_complete;
         ops->remove(engine->store, &request->remove);
         break;
+    case HF_MAIL_PRESENCE_ADD:
+    case HF_MAIL_PRESENCE:
+    case HF_MAIL_PRESENCE_GET:
+    case HF_MAIL_PRESENCE_STATS:
+        hf__presence_to_store(engine, request);
+        break;
     default:
         request->bus.complete = on_bus_complete;
         ops->bus_send(engine->store, &request->bus);
@@ -485,28 +486,11 @@ static void to_store(struct hf_engine *engine, struct hf_request *request)
     }
 }
 
-/* Nothing is published into a store before it is known to have all that it acknowledged: what fits
- * on its end can then be written back. */
 static void accept_request(struct hf_engine *engine, struct hf_request *request)
 {
     request->engine = engine;
     TAILQ_INSERT_TAIL(&request->port->open, request, in_open);
-    if (request->letter.kind == HF_MAIL_PUBLISH && engine->is_fenced) {
-        request->deadline_ms = engine->now_ms + engine->config.wait_ms;
-        TAILQ_INSERT_TAIL(&engine->held, request, in_held);
-    } else {
-        to_store(engine, request);
-    }
-}
-
-static void expire_held(struct hf_engine *engine)
-{
-    struct hf_request *request;
-    while ((request = TAILQ_FIRST(&engine->held)) != NULL &&
-           engine->now_ms >= request->deadline_ms) {
-        TAILQ_REMOVE(&engine->held, request, in_held);
-        complete_open(engine, request, HF_EUNAVAILABLE);
-    }
+    to_store(engine, request);
 }
 
 static void handle_request(struct hf_engine *engine, struct hf_request *request)
@@ -612,7 +596,7 @@ void hf__engine_on_tick(evutil_socket_t fd, short what, void *context)
     struct hf_engine *engine = context;
     engine->now_ms = clock_ms();
     hf_core_tick(engine->core, engine->now_ms);
-    expire_held(engine);
+    hf__presence_tick(engine);
     hf__engine_update_status(engine);
 }
 

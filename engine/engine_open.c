@@ -185,23 +185,13 @@ static int start_thread(struct hf_engine *engine)
     return error == 0 ? HF_OK : HF_ENOMEM;
 }
 
-/* What waits for the fence belongs to ports that are closed by now. */
-static void free_held(struct hf_engine *engine)
-{
-    struct hf_request *request;
-    while ((request = TAILQ_FIRST(&engine->held)) != NULL) {
-        TAILQ_REMOVE(&engine->held, request, in_held);
-        hf__engine_release(engine, request);
-    }
-}
-
 /* Frees what is there; the thread does not run. */
 static void destroy(struct hf_engine *engine)
 {
-    free_held(engine);
     if (engine->store != NULL) {
         engine->store->ops->close(engine->store);
     }
+    hf__presence_fini(engine);
     hf_core_free(engine->core);
     hf_fence_fini(&engine->fence);
     free(engine->reads);
@@ -237,7 +227,7 @@ int hf_engine_open(const struct hf_engine_config *config, struct hf_engine **eng
     LIST_INIT(&engine->ports);
     TAILQ_INIT(&engine->broken);
     TAILQ_INIT(&engine->closing);
-    TAILQ_INIT(&engine->held);
+    TAILQ_INIT(&engine->held_clients);
     pthread_mutex_init(&engine->status_lock, NULL);
     int result = copy_config(&engine->config, config);
     if (result != HF_OK) {

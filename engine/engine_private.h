@@ -27,6 +27,10 @@ enum hf_mail_kind {
     HF_MAIL_HISTORY,
     HF_MAIL_REMOVE,
     HF_MAIL_BUS_SEND,
+    HF_MAIL_PRESENCE_ADD,
+    HF_MAIL_PRESENCE, /* the other changes */
+    HF_MAIL_PRESENCE_GET,
+    HF_MAIL_PRESENCE_STATS,
     HF_MAIL_SUBSCRIBE,
     HF_MAIL_WATCH_OPEN,
     HF_MAIL_WATCH_CLOSE,
@@ -36,6 +40,8 @@ enum hf_mail_kind {
     HF_MAIL_PUBLICATION,
     HF_MAIL_LOST,
     HF_MAIL_BUS,
+    HF_MAIL_JOIN,
+    HF_MAIL_LEAVE,
 };
 
 /* What every mail of the engine starts with. */
@@ -63,6 +69,9 @@ union hf_callback {
     hf_history_callback *history;
     hf_done_callback *done;
     hf_subscribe_callback *subscribe;
+    hf_presence_add_callback *presence_add;
+    hf_presence_callback *presence_get;
+    hf_presence_stats_callback *presence_stats;
 };
 
 struct hf_request {
@@ -70,8 +79,6 @@ struct hf_request {
     struct hf_port *port;            /* NULL: the port was closed meanwhile */
     struct hf_engine *engine;        /* engine's side */
     TAILQ_ENTRY(hf_request) in_open; /* port->open, engine's side, while the store has it */
-    TAILQ_ENTRY(hf_request) in_held; /* engine->held, a PUBLISH that waits for the fence */
-    uint64_t deadline_ms;            /* of such a one */
     union hf_callback callback;
     void *context;
     int result;
@@ -81,6 +88,8 @@ struct hf_request {
         struct hf_store_read history;
         struct hf_store_remove remove;
         struct hf_store_bus bus;
+        struct hf_store_presence presence; /* its items begin the payload */
+        struct hf_store_presence_read presence_read;
         struct {
             struct hf_watch *watch;
             struct hf_subscribe_params params;
@@ -94,10 +103,10 @@ struct hf_request {
 
 struct hf_event {
     struct hf_letter letter;
-    struct hf_watch *watch;             /* PUBLICATION, LOST */
+    struct hf_watch *watch;             /* PUBLICATION, LOST, JOIN, LEAVE */
     struct hf_publication *publication; /* PUBLICATION: one reference */
     int reason;                         /* LOST */
-    size_t len;                         /* BUS */
+    size_t len;                         /* BUS, JOIN, LEAVE */
     char message[];
 };
 
@@ -117,6 +126,8 @@ struct hf_port {
     LIST_HEAD(, hf_watch) opened;  /* watches that the core has */
     LIST_ENTRY(hf_port) in_ports;  /* engine->ports */
 };
+
+struct hf_held_client; /* presence.c */
 
 /* A stream's read or mend that the store works on. */
 struct hf_read {
@@ -149,7 +160,10 @@ struct hf_engine {
     LIST_HEAD(, hf_port) ports;
     TAILQ_HEAD(, hf_watch) broken;
     TAILQ_HEAD(, hf_request) closing; /* PORT_CLOSE requests to be tried again */
-    TAILQ_HEAD(, hf_request) held;    /* publishes while the fence is closed, in order */
+    TAILQ_HEAD(hf_held_clients, hf_held_client)
+    held_clients;               /* whose grace this engine ends, by
+                                   time */
+    uint32_t held_client_count; /* with those whose end the store is told */
     struct hf_fence fence;
     bool is_fenced;
     uint64_t now_ms;
@@ -164,6 +178,26 @@ void hf__engine_on_inbox(int fd, short what, void *context);
 void hf__engine_on_tick(int fd, short what, void *context);
 void *hf__engine_run(void *context);
 void hf__engine_update_status(struct hf_engine *engine);
+
+/* engine.c: an event of `len` bytes, NULL: no memory; to be posted with _post_event. */
+struct hf_event *hf__engine_new_event(enum hf_mail_kind kind, size_t len);
+void hf__engine_post_event(struct hf_port *port, struct hf_event *event);
+/* Back to its port, out of port->open. */
+void hf__engine_complete_open(struct hf_engine *engine, struct hf_request *request, int result);
+
+/* presence.c, engine's side */
+void hf__presence_to_store(struct hf_engine *engine, struct hf_request *request);
+void hf__presence_on_store_event(void *engine, struct hf_bytes channel, bool is_join,
+                                 struct hf_bytes info);
+void hf__presence_tick(struct hf_engine *engine);
+void hf__presence_fini(struct hf_engine *engine);
+/* presence.c, port's side: runs the callback of a completed request. */
+void hf__presence_complete(struct hf_request *request);
+
+/* port.c: a request with room for `bytes` of payload, counted against the engine's limits. */
+int hf__port_request_new(struct hf_port *port, enum hf_mail_kind kind, size_t bytes, void *context,
+                         struct hf_request **request);
+void hf__port_send_request(struct hf_port *port, struct hf_request *request);
 
 /* Frees a request whose completion has run, and counts it off. Any thread. */
 void hf__engine_release(struct hf_engine *engine, struct hf_request *request);

@@ -20,9 +20,8 @@ static struct hf_bytes put(char **end, struct hf_bytes bytes)
     return copy;
 }
 
-/* A request with room for `bytes` of payload, counted against the engine's limits. */
-static int request_new(struct hf_port *port, enum hf_mail_kind kind, size_t bytes, void *context,
-                       struct hf_request **request)
+int hf__port_request_new(struct hf_port *port, enum hf_mail_kind kind, size_t bytes, void *context,
+                         struct hf_request **request)
 {
     struct hf_engine *engine = port->engine;
     if (port->is_closing) {
@@ -63,7 +62,7 @@ void hf__engine_release(struct hf_engine *engine, struct hf_request *request)
     free(request);
 }
 
-static void send_request(struct hf_port *port, struct hf_request *request)
+void hf__port_send_request(struct hf_port *port, struct hf_request *request)
 {
     hf_outbox_add(&port->requests, &request->letter.mail);
 }
@@ -87,10 +86,11 @@ int hf_publish(struct hf_port *port, const struct hf_publish_params *params,
     }
     const struct hf_publication_fields *fields = &params->fields;
     struct hf_request *request;
-    int result =
-        request_new(port, HF_MAIL_PUBLISH,
-                    params->channel.len + fields->data.len + fields->info.len + fields->tags.len,
-                    context, &request);
+    int result = hf__port_request_new(port, HF_MAIL_PUBLISH,
+                                      params->channel.len + fields->data.len + fields->info.len +
+                                          fields->tags.len + params->version_epoch.len +
+                                          params->idempotency_key.len,
+                                      context, &request);
     if (result != HF_OK) {
         return result;
     }
@@ -102,7 +102,10 @@ int hf_publish(struct hf_port *port, const struct hf_publish_params *params,
     request->publish.fields.data = put(&end, fields->data);
     request->publish.fields.info = put(&end, fields->info);
     request->publish.fields.tags = put(&end, fields->tags);
-    send_request(port, request);
+    request->publish.version_epoch = put(&end, params->version_epoch);
+    request->publish.idempotency_key = put(&end, params->idempotency_key);
+    request->publish.idempotency_ttl_s = params->idempotency_ttl_s;
+    hf__port_send_request(port, request);
     return HF_OK;
 }
 
@@ -114,7 +117,8 @@ int hf_history(struct hf_port *port, const struct hf_history_params *params,
         return HF_EINVAL;
     }
     struct hf_request *request;
-    int result = request_new(port, HF_MAIL_HISTORY, params->channel.len, context, &request);
+    int result =
+        hf__port_request_new(port, HF_MAIL_HISTORY, params->channel.len, context, &request);
     if (result != HF_OK) {
         return result;
     }
@@ -129,7 +133,7 @@ int hf_history(struct hf_port *port, const struct hf_history_params *params,
         .reverse = params->reverse,
         .since = params->since,
     };
-    send_request(port, request);
+    hf__port_send_request(port, request);
     return HF_OK;
 }
 
@@ -140,14 +144,14 @@ int hf_history_remove(struct hf_port *port, struct hf_bytes channel, hf_done_cal
         return HF_EINVAL;
     }
     struct hf_request *request;
-    int result = request_new(port, HF_MAIL_REMOVE, channel.len, context, &request);
+    int result = hf__port_request_new(port, HF_MAIL_REMOVE, channel.len, context, &request);
     if (result != HF_OK) {
         return result;
     }
     char *end = request->payload;
     request->callback.done = callback;
     request->remove.channel = put(&end, channel);
-    send_request(port, request);
+    hf__port_send_request(port, request);
     return HF_OK;
 }
 
@@ -155,7 +159,7 @@ int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback 
                 void *context)
 {
     struct hf_request *request;
-    int result = request_new(port, HF_MAIL_BUS_SEND, message.len + 1, context, &request);
+    int result = hf__port_request_new(port, HF_MAIL_BUS_SEND, message.len + 1, context, &request);
     if (result != HF_OK) {
         return result;
     }
@@ -164,7 +168,7 @@ int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback 
     *end++ = HF__BUS_MESSAGE;
     put(&end, message);
     request->bus.message = (struct hf_bytes){request->payload, message.len + 1};
-    send_request(port, request);
+    hf__port_send_request(port, request);
     return HF_OK;
 }
 
@@ -182,7 +186,7 @@ struct hf_watch *hf_watch_open(struct hf_port *port, struct hf_bytes channel,
         return NULL;
     }
     struct hf_request *request;
-    if (request_new(port, HF_MAIL_WATCH_OPEN, 0, NULL, &request) != HF_OK) {
+    if (hf__port_request_new(port, HF_MAIL_WATCH_OPEN, 0, NULL, &request) != HF_OK) {
         free(watch);
         return NULL;
     }
@@ -193,7 +197,7 @@ struct hf_watch *hf_watch_open(struct hf_port *port, struct hf_bytes channel,
     memcpy(watch->channel, channel.data, channel.len);
     LIST_INSERT_HEAD(&port->watches, watch, in_watches);
     request->watch = watch;
-    send_request(port, request);
+    hf__port_send_request(port, request);
     return watch;
 }
 
@@ -204,9 +208,9 @@ void hf_watch_close(struct hf_watch *watch)
 {
     watch->is_closed = true;
     struct hf_request *request;
-    if (request_new(watch->port, HF_MAIL_WATCH_CLOSE, 0, NULL, &request) == HF_OK) {
+    if (hf__port_request_new(watch->port, HF_MAIL_WATCH_CLOSE, 0, NULL, &request) == HF_OK) {
         request->watch = watch;
-        send_request(watch->port, request);
+        hf__port_send_request(watch->port, request);
     }
 }
 
@@ -215,7 +219,7 @@ int hf_subscribe(struct hf_watch *watch, const struct hf_subscribe_params *param
 {
     assert(!watch->is_closed);
     struct hf_request *request;
-    int result = request_new(watch->port, HF_MAIL_SUBSCRIBE, 0, context, &request);
+    int result = hf__port_request_new(watch->port, HF_MAIL_SUBSCRIBE, 0, context, &request);
     if (result != HF_OK) {
         return result;
     }
@@ -223,7 +227,7 @@ int hf_subscribe(struct hf_watch *watch, const struct hf_subscribe_params *param
     request->subscribe.watch = watch;
     request->subscribe.params = *params;
     request->subscribe.continues = continues;
-    send_request(watch->port, request);
+    hf__port_send_request(watch->port, request);
     return HF_OK;
 }
 
@@ -253,6 +257,12 @@ static void complete(struct hf_port *port, struct hf_request *request)
             request->callback.done(request->context, request->result);
         }
         break;
+    case HF_MAIL_PRESENCE_ADD:
+    case HF_MAIL_PRESENCE:
+    case HF_MAIL_PRESENCE_GET:
+    case HF_MAIL_PRESENCE_STATS:
+        hf__presence_complete(request);
+        break;
     case HF_MAIL_SUBSCRIBE:
         request->callback.subscribe(request->context, request->result, &request->subscribe.answer);
         hf_page_unref(request->subscribe.answer.page);
@@ -279,6 +289,16 @@ static void count_delivered(struct hf_port *port, size_t bytes)
     }
 }
 
+static void handle_presence(struct hf_port *port, const struct hf_event *event)
+{
+    void (*callback)(void *, struct hf_bytes) =
+        event->letter.kind == HF_MAIL_JOIN ? port->callbacks.on_join : port->callbacks.on_leave;
+    count_delivered(port, event->len);
+    if (!event->watch->is_closed && callback != NULL) {
+        callback(event->watch->context, (struct hf_bytes){event->message, event->len});
+    }
+}
+
 static void handle_event(struct hf_port *port, struct hf_event *event)
 {
     switch (event->letter.kind) {
@@ -299,6 +319,10 @@ static void handle_event(struct hf_port *port, struct hf_event *event)
             port->callbacks.on_bus(port->callbacks.port_context,
                                    (struct hf_bytes){event->message, event->len});
         }
+        break;
+    case HF_MAIL_JOIN:
+    case HF_MAIL_LEAVE:
+        handle_presence(port, event);
         break;
     default:
         assert(false);
@@ -349,10 +373,10 @@ struct hf_port *hf_port_open(struct hf_engine *engine, const struct hf_port_call
         goto err_after_alloc;
     }
     struct hf_request *request;
-    if (request_new(port, HF_MAIL_PORT_OPEN, 0, NULL, &request) != HF_OK) {
+    if (hf__port_request_new(port, HF_MAIL_PORT_OPEN, 0, NULL, &request) != HF_OK) {
         goto err_after_inbox;
     }
-    send_request(port, request);
+    hf__port_send_request(port, request);
     hf_port_flush(port);
     return port;
 
@@ -367,11 +391,11 @@ err_after_alloc:
 void hf_port_close(struct hf_port *port)
 {
     struct hf_request *request;
-    while (request_new(port, HF_MAIL_PORT_CLOSE, 0, NULL, &request) != HF_OK) {
+    while (hf__port_request_new(port, HF_MAIL_PORT_CLOSE, 0, NULL, &request) != HF_OK) {
         (void)poll(NULL, 0, 10); /* no memory for a few bytes: the only way is to wait for some */
     }
     port->is_closing = true;
-    send_request(port, request);
+    hf__port_send_request(port, request);
     hf_port_flush(port);
     while (!port->is_closed) {
         struct pollfd readable = {.fd = port->inbox.fd, .events = POLLIN};

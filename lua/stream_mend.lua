@@ -9,7 +9,8 @@
 -- ARGV[4] max_len (publications)   ARGV[5] trim ('=' or '~')
 -- ARGV[6] ttl of the stream (s)    ARGV[7] ttl of the meta key (s)
 -- ARGV[8] publications (count) to append with the offsets behind ARGV[3]; '0': a new epoch
--- ARGV[9...] each publication as in stream_publish
+-- ARGV[9...] for each publication: frame head (see engine/redis/frame.h), arguments that follow
+--   (count, even), entry fields as in stream_publish; 'by' becomes 'mend'
 -- returns: the channel's new position "<epoch>-<offset>", or an error: "HFELSEWHERE ..." when the
 --   stream is not where it is expected
 -- atomicity: Redis runs nothing else meanwhile; what is read is read before the first write. If it
@@ -46,7 +47,7 @@ local head = 9
 for i = 1, count do
     local fields = tonumber(ARGV[head + 1])
     id = redis.pcall('XADD', stream, i == 1 and id or epoch .. '-*',
-        unpack(ARGV, head + 2, head + 1 + fields))
+        'by', 'mend', unpack(ARGV, head + 2, head + 1 + fields))
     if type(id) ~= 'string' then
         return i == 1 and id or midway(id)
     end

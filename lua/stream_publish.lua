@@ -4,13 +4,17 @@
 -- KEYS[2n-1] stream of the n-th channel (stream, same slot as its meta)
 -- KEYS[2n] meta of the n-th channel (string "<epoch>-<offset>" of the top)
 -- ARGV[1] prefix of the pub/sub channel's name, which is otherwise the stream key's ('' in db 0)
--- ARGV[2...] then one group for each channel, in the order of KEYS:
---   [1] arguments in this group (count)     [2] max_len (publications)   [3] trim ('=' or '~')
---   [4] ttl of the stream (s)               [5] ttl of the meta key (s)
---   [6] epoch that the caller knows (decimal, '0' when it knows none)
---   [7] publications (count); then for each of them:
---     [1] frame head (see engine/redis/frame.h) [2] arguments that follow (count, even)
---     [3...] entry fields: 'data', payload, and when present 'info', 'tags', 'version', 'delta'
+-- ARGV[2] max_len (publications; up to 100: trimmed with each call, more: when the offset passes a
+--   multiple of ten, from 1000 on by whole nodes of the stream)
+-- ARGV[3] ttl of a stream (s)      ARGV[4] ttl of a meta key (s)
+-- ARGV[5] the call's name, kept in the entry of each channel's last publication as field 'by'
+-- ARGV[6...] then one group for each channel, in the order of KEYS:
+--   [1] "<epoch>-*" with the epoch that the caller knows ('' when it knows none)
+--   [2] publications (count), then 'k' when the stream's ttl was set of late and is kept, then 'f'
+--       when the publications have fields beside 'data'; then for each publication:
+--     without 'f': frame head (see engine/redis/frame.h), payload
+--     with 'f': frame head, arguments that follow (count, even), entry fields: 'data', payload, and
+--       when present 'info', 'tags', 'version', 'delta'
 -- returns: an array with one element for each channel: the ID "<epoch>-<offset>" of its last
 --   publication, those before it having the offsets before; or an error. "HFMIDWAY ..." is an error
 --   after the first write: what was appended stays, perhaps undelivered. Any other: nothing happened.
@@ -19,102 +23,76 @@
 --   not touch the others. If it stops midway (the server dies), a stream may hold entries that
 --   nobody was told of: they are consecutive, so the next delivery shows a listener the gap, and
 --   the stream's last ID carries the position even if the meta key is behind.
--- cost: O(publications), about 4 calls for one and 1 more for each further one of the channel
+-- cost: O(publications), 3 to 5 calls for one and 1 more for each further one of the channel
 
-local STREAM_ONLY, NEW, CONTINUED = 1, 2, 3
+local call, byte, ARGV = redis.pcall, string.byte, ARGV
+local prefix, max_len, ttl, meta_ttl, by = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local trims_always = #max_len <= 2 or max_len == '100'
+local trim = #max_len <= 3 and '=' or '~'
+
+local reply = {}
+local publish
+local group = 6
+for i = 1, #KEYS, 2 do
+    local stream, any, shape = KEYS[i], ARGV[group], ARGV[group + 1]
+    local is_kept = shape == '1k'
+    local id
+    if any ~= '' and (is_kept or shape == '1') then
+        if trims_always then
+            id = call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', trim, max_len, any,
+                'data', ARGV[group + 3], 'by', by)
+        else
+            id = call('XADD', stream, 'NOMKSTREAM', any, 'data', ARGV[group + 3], 'by', by)
+        end
+    end
+    local digit = type(id) == 'string' and byte(id, -1)
+    if digit == 48 and byte(id, -2) == 45 then -- "-0": the stream's entries were of an older epoch
+        redis.call('DEL', stream)
+        digit = false
+    end
+    if digit then
+        if digit == 48 and not trims_always then
+            call('XTRIM', stream, 'MAXLEN', trim, max_len)
+        end
+        local expired = is_kept or call('EXPIRE', stream, ttl)
+        local set = call('SETEX', KEYS[i + 1], meta_ttl, id)
+        local told = call('PUBLISH', prefix .. stream, id .. ARGV[group + 2] .. ARGV[group + 3])
+        if set.err or type(expired) == 'table' or type(told) == 'table' then
+            local failed = set.err and set or type(told) == 'table' and told or expired
+            id = { err = 'HFMIDWAY ' .. failed.err }
+        end
+        group = group + 4
+    else
+        -- Only here, as making functions costs as much as a command of Redis: any other group.
+        if not publish then
 
 -- include: include/locate.lua
 
--- The ID for the next entry where the caller's epoch did not fit, and whether the stream that is
--- there must go for it. An epoch that the caller knows and Redis does not is one that Redis lost: the
--- stream goes on in a newer one, so that every subscriber learns of the loss.
-local function next_id(stream, meta, known_epoch)
-    local epoch, offset, fits, err = locate(stream, meta)
-    if err then
-        return nil, nil, err
-    end
-    local known = tonumber(known_epoch)
-    if not epoch or known > tonumber(epoch) then
-        return later_epoch(known) .. '-1', fits ~= nil
-    end
-    if fits then
-        return epoch .. '-*', false
-    end
-    return string.format('%s-%.0f', epoch, tonumber(offset) + 1), fits ~= nil
-end
-
--- Appends the publication whose entry fields are ARGV[first..last]. Trimming with the last one of
--- a group does the work of trimming with each.
-local function append(stream, how, id, trim, max_len, first, last)
-    if how == STREAM_ONLY then
-        return redis.pcall('XADD', stream, 'NOMKSTREAM', 'MAXLEN', trim, max_len, id,
-            unpack(ARGV, first, last))
-    elseif how == NEW then
-        return redis.pcall('XADD', stream, 'MAXLEN', trim, max_len, id, unpack(ARGV, first, last))
-    end
-    return redis.pcall('XADD', stream, 'NOMKSTREAM', id, unpack(ARGV, first, last))
-end
-
--- The first publication of a group: most often the epoch is the known one and the stream is there.
-local function append_first(stream, meta, epoch, trim, max_len, first, last)
-    if epoch ~= '0' then
-        local id = append(stream, STREAM_ONLY, epoch .. '-*', trim, max_len, first, last)
-        if type(id) == 'string' then
-            if string.sub(id, -2) ~= '-0' then
-                return id
-            end
-            redis.call('DEL', stream) -- its entries were of an older epoch
-        end
-    end
-    local id, is_stale, err = next_id(stream, meta, epoch)
-    if err then
-        return err
-    end
-    if is_stale then -- only then: after a write, a script's next one is not refused for memory
-        redis.call('DEL', stream)
-    end
-    return append(stream, NEW, id, trim, max_len, first, last)
-end
-
 -- include: include/frame.lua
 
--- One channel's group, which begins at ARGV[group].
-local function publish(stream, meta, group)
-    local max_len, trim, epoch = ARGV[group + 1], ARGV[group + 2], ARGV[group + 5]
-    local count = tonumber(ARGV[group + 6])
-    local head = group + 7
-    local fields = tonumber(ARGV[head + 1])
+-- include: include/append.lua
 
-    local id = append_first(stream, meta, epoch, trim, max_len, head + 2, head + 1 + fields)
+-- The group that begins at ARGV[group]; and where the next one begins.
+function publish(stream, meta, group)
+    local count, kept, with_fields = string.match(ARGV[group + 1], '^(%d+)(k?)(f?)$')
+    count, with_fields = tonumber(count), with_fields ~= ''
+    local id, message, is_new, following =
+        append(stream, meta, ARGV[group], count, group + 2, with_fields, by)
     if type(id) == 'table' then
-        return id
+        return id, following
     end
-    local message = frame(id, head)
-    if count > 1 then
-        local frames = { message }
-        local any = string.match(id, '^%d+%-') .. '*'
-        for i = 2, count do
-            head = head + 2 + fields
-            fields = tonumber(ARGV[head + 1])
-            id = append(stream, i == count and STREAM_ONLY or CONTINUED, any, trim, max_len,
-                head + 2, head + 1 + fields)
-            if type(id) ~= 'string' then
-                return midway(id) or { err = 'HFMIDWAY the stream has vanished' }
-            end
-            frames[i] = frame(id, head)
-        end
-        message = table.concat(frames)
+    if trims_always or (byte(id, -1) - 48) % 10 < count then
+        call('XTRIM', stream, 'MAXLEN', trim, max_len)
     end
-    return midway(redis.pcall('EXPIRE', stream, ARGV[group + 3]))
-        or midway(redis.pcall('SET', meta, id, 'EX', ARGV[group + 4]))
-        or midway(redis.pcall('PUBLISH', ARGV[1] .. stream, message))
-        or id
+    return midway((kept == '' or is_new) and call('EXPIRE', stream, ttl))
+        or midway(call('SETEX', meta, meta_ttl, id))
+        or midway(call('PUBLISH', prefix .. stream, message))
+        or id, following
 end
 
-local reply = {}
-local group = 2
-for i = 1, #KEYS, 2 do
-    reply[#reply + 1] = publish(KEYS[i], KEYS[i + 1], group)
-    group = group + tonumber(ARGV[group])
+        end
+        id, group = publish(stream, KEYS[i + 1], group)
+    end
+    reply[#reply + 1] = id
 end
 return reply

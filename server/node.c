@@ -20,6 +20,7 @@
 
 #include "api/api_routes.h"
 #include "log.h"
+#include "memory.h"
 #include "net/admission.h"
 #include "net/emulation.h"
 #include "net/listener.h"
@@ -213,6 +214,7 @@ static bool open_engine(struct hf_node *node)
                 .connect_timeout_ms = (uint32_t)redis->connect_timeout_ms,
                 .io_timeout_ms = (uint32_t)redis->io_timeout_ms,
             },
+        .presence_ttl_ms = (uint32_t)redis->presence_ttl_ms,
         .linger_ms = at_least_1(own->linger_ms),
         .lingering_streams_max = at_least_1(own->lingering_streams_max),
         .tail_publications_max = at_least_1(own->tail_max_publications),
@@ -390,6 +392,29 @@ static bool are_drained(const struct hf_node *node)
     return true;
 }
 
+static uint64_t estimate_held(const struct hf_node *node)
+{
+    struct hf_engine_status status;
+    hf_engine_status(node->engine, &status);
+    uint64_t held = status.streams * HF_MEMORY_PER_STREAM + status.tails_bytes;
+    for (unsigned i = 0; i < node->worker_count; i++) {
+        held += hf_counter_read(&node->workers[i]->counters.connections) * HF_MEMORY_PER_CLIENT;
+    }
+    return held;
+}
+
+/* Until a signal ends the node. */
+static void serve(struct hf_node *node)
+{
+    struct hf_memory memory = {0};
+    while (!wait_for_end(node, HF_MEMORY_TICK_MS, is_never)) {
+        if (hf_memory_tick(&memory, estimate_held(node))) {
+            hf_memory_release();
+            hf_log(HF_LOG_DEBUG, "memory that clients have left was given back", "");
+        }
+    }
+}
+
 /* Returns the exit status. */
 static int drain(struct hf_node *node)
 {
@@ -472,7 +497,7 @@ int hf_node_run(const struct hf_config *config)
     pthread_sigmask(SIG_SETMASK, NULL, &node.old_signals);
     int status = EXIT_FAILURE;
     if (start(&node)) {
-        (void)wait_for_end(&node, -1, is_never);
+        serve(&node);
         status = drain(&node);
     }
     stop(&node);

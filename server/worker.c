@@ -12,6 +12,7 @@
 
 #include "api/registry.h"
 #include "client/hub.h"
+#include "client/member.h"
 #include "log.h"
 #include "net/emulation.h"
 #include "net/http.h"
@@ -101,6 +102,7 @@ static void on_registry_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
     struct worker_thread *thread =
         (struct worker_thread *)((char *)entry - offsetof(struct worker_thread, registry_timer));
     hf_registry_tick(thread->worker.registry, now_ms);
+    hf_members_refresh(&thread->worker, now_ms);
     hf_wheel_set(thread->worker.wheel, entry, now_ms + REGISTRY_TICK_MS);
 }
 
@@ -178,6 +180,8 @@ static bool open_parts(struct worker_thread *thread)
         .on_publication = hf_hub_on_publication,
         .on_lost = hf_hub_on_lost,
         .on_bus = on_bus,
+        .on_join = hf_member_on_join,
+        .on_leave = hf_member_on_leave,
         .port_context = worker,
     };
     worker->port = hf_port_open(thread->options.engine, &callbacks);

@@ -44,7 +44,8 @@ static void on_subscribed(void *context, int error, const struct hf_subscribe_re
            answer->position.epoch);
     for (uint32_t i = 0; answer->page != NULL && i < answer->page->count; i++)
         on_publication(NULL, answer->page->items[i]);
-    const struct hf_subscribe_params next = {true, answer->position, HF_LIMIT_NONE};
+    const struct hf_subscribe_params next = {
+        .recover = true, .since = answer->position, .recovery_limit = HF_LIMIT_NONE};
     error = answer->live ? hf_publish(port, &hello, on_published, NULL)
                          : hf_subscribe(watch, &next, true, on_subscribed, NULL); /* next page */
     if (error != HF_OK)

@@ -323,6 +323,19 @@ void hf_core_watch_close(struct hf_core *core, struct hf_core_watch *watch, uint
     }
 }
 
+void hf_core_each_watch(struct hf_core *core, struct hf_bytes channel,
+                        void (*tell)(void *context, void *owner), void *context)
+{
+    struct hf_stream *stream = find_stream(core, channel);
+    struct hf_core_watch *watch;
+    if (stream == NULL) {
+        return;
+    }
+    TAILQ_FOREACH (watch, &stream->watches, in_watches) {
+        tell(context, watch->owner);
+    }
+}
+
 int hf_core_subscribe(struct hf_core *core, struct hf_core_watch *watch,
                       const struct hf_subscribe_params *params, bool continues, void *request,
                       uint64_t now_ms)

@@ -106,6 +106,10 @@ int hf_core_subscribe(struct hf_core *core, struct hf_core_watch *watch,
                       const struct hf_subscribe_params *params, bool continues, void *request,
                       uint64_t now_ms);
 
+/* Calls `tell` with the owner of each watch of the channel; it must not call into the core. */
+void hf_core_each_watch(struct hf_core *core, struct hf_bytes channel,
+                        void (*tell)(void *context, void *owner), void *context);
+
 /* --- the store ----------------------------------------------------------------------------- */
 
 /* Listens are wanted anew. `is_same_store` false: it is not certain that the store still has all

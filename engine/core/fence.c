@@ -111,11 +111,13 @@ bool hf_fence_says(struct hf_fence *fence, struct hf_fence_word *word, uint64_t 
 
 bool hf_fence_is_open(struct hf_fence *fence, uint64_t now_ms)
 {
-    if (fence->life != 0 && fence->open_life == fence->life) {
+    if (!fence->is_connected) {
+        return false;
+    }
+    if (fence->open_life == fence->life) {
         return true;
     }
-    if (!fence->is_connected || !fence->is_checked ||
-        now_ms - fence->connected_ms < fence->config.hello_ms) {
+    if (!fence->is_checked || now_ms - fence->connected_ms < fence->config.hello_ms) {
         return false;
     }
     for (uint32_t i = 0; i < fence->count; i++) {

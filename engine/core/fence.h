@@ -6,8 +6,9 @@
  * server process has one, hf_fence_connected) closes its fence, checks what it knows itself, says
  * so to the others, and opens when all the others that live have said the same.
  *
- *          connected, another life                 checked here, and every peer has checked
- *   OPEN ────────────────────────► CLOSED ─────────────────────────────────────────────────► OPEN
+ *             disconnected              connected, the same life; or another life, checked here
+ *                                       and by every peer
+ *   OPEN ────────────────────► CLOSED ────────────────────────────────────────────────────► OPEN
  *
  * Peers are the nodes that were heard within `peer_timeout_ms`; counted from the connection,
  * because they could not be heard while the store was away. A node that has just started knows no

@@ -85,6 +85,47 @@ static enum hurdle answer_from_tail(struct hf_core *core, struct hf_stream *stre
     return HURDLE_NONE;
 }
 
+/* `page`: the newest publication, or NULL for one who has it. */
+static enum hurdle answer_newest(struct hf_core *core, struct hf_stream *stream,
+                                 struct hf_waiter *waiter, struct hf_page *page)
+{
+    hf__recovery_answer(core, stream, waiter, HF_OK,
+                        &(struct hf_subscribe_result){
+                            .position = stream->position,
+                            .top = stream->position,
+                            .recovered = true,
+                            .live = true,
+                            .page = page,
+                        });
+    return HURDLE_NONE;
+}
+
+/* Only the newest publication counts: the cache mode of recovery. */
+static enum hurdle answer_latest(struct hf_core *core, struct hf_stream *stream,
+                                 struct hf_waiter *waiter)
+{
+    const struct hf_position *since = &waiter->params.since;
+    if (since->offset > 0 && hf_position_equal(*since, stream->position)) {
+        core->counters.recoveries_from_tail++;
+        return answer_newest(core, stream, waiter, NULL);
+    }
+    if (stream->position.offset == 0 || waiter->found_nothing) {
+        return refuse(core, stream, waiter);
+    }
+    if (hf_tail_at(&stream->tail, stream->position.offset) == NULL) {
+        return HURDLE_BACKLOG;
+    }
+    struct hf_page *page = hf_tail_cut(&stream->tail, stream->position.offset - 1, 1, SIZE_MAX);
+    if (page == NULL) {
+        hf__recovery_answer(core, stream, waiter, HF_ENOMEM, NULL);
+        return HURDLE_NONE;
+    }
+    core->counters.recoveries_from_tail++;
+    enum hurdle hurdle = answer_newest(core, stream, waiter, page);
+    hf_page_unref(page);
+    return hurdle;
+}
+
 /* The stream is LIVE. */
 static enum hurdle try_answer(struct hf_core *core, struct hf_stream *stream,
                               struct hf_waiter *waiter)
@@ -95,6 +136,9 @@ static enum hurdle try_answer(struct hf_core *core, struct hf_stream *stream,
     }
     if (core->is_fenced) {
         return HURDLE_FENCE;
+    }
+    if (params->latest) {
+        return answer_latest(core, stream, waiter);
     }
     uint64_t epoch = params->since.epoch;
     bool other_epoch = epoch != HF_EPOCH_NONE && epoch != stream->position.epoch;
@@ -148,7 +192,7 @@ static const struct hf_waiter *oldest_waiter(const struct hf_stream *stream, uin
     const struct hf_waiter *waiter;
     TAILQ_FOREACH (waiter, &stream->waiters, in_waiters) {
         const struct hf_position *since = &waiter->params.since;
-        if (!waiter->params.recover || since->epoch == HF_EPOCH_FOREIGN) {
+        if (!waiter->params.recover || waiter->params.latest || since->epoch == HF_EPOCH_FOREIGN) {
             continue;
         }
         if (epoch != HF_EPOCH_NONE && since->epoch != HF_EPOCH_NONE && since->epoch != epoch) {
@@ -161,6 +205,17 @@ static const struct hf_waiter *oldest_waiter(const struct hf_stream *stream, uin
         }
     }
     return oldest;
+}
+
+static bool wants_latest(const struct hf_stream *stream)
+{
+    const struct hf_waiter *waiter;
+    TAILQ_FOREACH (waiter, &stream->waiters, in_waiters) {
+        if (waiter->params.latest) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* From a place that the store should know, that publication included. */
@@ -196,13 +251,14 @@ bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf
             read->has_since = true;
             read->since = waiter->params.since;
             read->since.epoch = places ? read->since.epoch : stream->position.epoch;
-        } else if (places) {
+        } else if (places || wants_latest(stream)) {
             read->reverse = true; /* the newest: what the next reads can be compared with */
             read->limit = 1;
         } else {
             return false;
         }
     }
+    stream->read_newest = read->reverse;
     stream->read_since = read->since;
     stream->read_place = stream->position;
     stream->read_known = stream->known;
@@ -234,8 +290,9 @@ void hf__recovery_serve_page(struct hf_core *core, struct hf_stream *stream, str
     for (waiter = TAILQ_FIRST(&stream->waiters); waiter != NULL; waiter = next) {
         next = TAILQ_NEXT(waiter, in_waiters);
         struct hf_position since = waiter->params.since;
-        if (!waiter->params.recover || (since.epoch != epoch && since.epoch != HF_EPOCH_NONE) ||
-            since.offset + 1 < first || since.offset >= last) {
+        if (!waiter->params.recover || waiter->params.latest ||
+            (since.epoch != epoch && since.epoch != HF_EPOCH_NONE) || since.offset + 1 < first ||
+            since.offset >= last) {
             continue;
         }
         if (!waiter->continues && waiter->params.recovery_limit != HF_LIMIT_NONE &&
@@ -281,6 +338,30 @@ static uint32_t count_up_to(const struct hf_page *page, uint64_t offset)
     return count;
 }
 
+/* The newest publication was asked for, by those who want nothing else. */
+static void newest_read(struct hf_core *core, struct hf_stream *stream,
+                        const struct hf_core_read_result *result, uint64_t now_ms)
+{
+    bool is_ours = result->page != NULL &&
+                   hf_position_equal(result->page->items[0]->position, stream->position);
+    struct hf_waiter *waiter, *next;
+    for (waiter = TAILQ_FIRST(&stream->waiters); waiter != NULL; waiter = next) {
+        next = TAILQ_NEXT(waiter, in_waiters);
+        if (!waiter->params.latest) {
+            continue;
+        }
+        if (is_ours) {
+            core->counters.recoveries_from_store++;
+            answer_newest(core, stream, waiter, result->page);
+        } else if (result->page == NULL) {
+            waiter->found_nothing = waiter->asked;
+        }
+    }
+    if (is_ours) {
+        hf__stream_extend_tail(core, stream, result->page, now_ms);
+    }
+}
+
 void hf__recovery_backlog(struct hf_core *core, struct hf_stream *stream,
                           const struct hf_core_read_result *result, uint64_t now_ms)
 {
@@ -290,6 +371,10 @@ void hf__recovery_backlog(struct hf_core *core, struct hf_stream *stream,
     if (result->top.epoch != stream->position.epoch ||
         result->top.offset < stream->read_place.offset) {
         stream->wants_check = true; /* the store has changed or gone back: nobody is answered yet */
+        return;
+    }
+    if (stream->read_newest) {
+        newest_read(core, stream, result, now_ms);
         return;
     }
     uint32_t count = result->page != NULL ? count_up_to(result->page, stream->position.offset) : 0;

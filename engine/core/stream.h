@@ -47,8 +47,9 @@ struct hf_waiter {
     struct hf_core_watch *watch;
     struct hf_subscribe_params params;
     bool continues;
-    bool asked;   /* a read was sent after this one arrived */
-    bool checked; /* such a read has come back and confirmed our place: may be refused (C3) */
+    bool asked;         /* a read was sent after this one arrived */
+    bool checked;       /* such a read has come back and confirmed our place: may be refused (C3) */
+    bool found_nothing; /* such a read has found no publication at all */
     uint64_t deadline_ms;
     void *request;
 };
@@ -84,6 +85,7 @@ struct hf_stream {
     enum hf_read_state read_state;
     bool read_places;              /* the open read was sent to find or confirm the place */
     bool read_is_stale;            /* its result must be ignored: we were disconnected since */
+    bool read_newest;              /* it asked for the newest publication only */
     bool wants_check;              /* LIVE, but a waiter doubts our place: read it again */
     bool is_mending;               /* what is open is not a read but a mend */
     bool is_healing;               /* ... that writes back, rather than one for a new epoch */

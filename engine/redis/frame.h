@@ -2,6 +2,8 @@
  *
  *   message   = 1*frame                      publications of one channel, in their order
  *             / "removed" LF                 the channel's entries were removed
+ *             / "join" LF info               a client has joined the channel (presence.h)
+ *             / "leave" LF info              ... or left it
  *   frame     = position head LF data info tags
  *   position  = epoch "-" offset             "0-0" for a publication without history
  *   head      = SP data_len [ SP "i" info_len ] [ SP "t" tags_len ] [ SP "v" version ] [ SP "d" ]
@@ -23,6 +25,8 @@
 #define HF_FRAME_NO_HISTORY     "0-0"
 #define HF_FRAME_NO_HISTORY_LEN 3
 #define HF_FRAME_REMOVED        "removed\n"
+#define HF_FRAME_JOIN           "join\n" /* made by lua/presence_update.lua */
+#define HF_FRAME_LEAVE          "leave\n"
 
 /* Writes "<epoch>-<offset>" and a NUL; returns the length. */
 size_t hf_position_format(struct hf_position position, char text[HF_POSITION_TEXT_SIZE]);

@@ -7,9 +7,13 @@
 
 /* A new file in lua/ gets its line here; the generated table does not compile otherwise. */
 enum hf_script_id {
+    HF_SCRIPT_PRESENCE_GET,
+    HF_SCRIPT_PRESENCE_STATS,
+    HF_SCRIPT_PRESENCE_UPDATE,
     HF_SCRIPT_STREAM_CREATE,
     HF_SCRIPT_STREAM_MEND,
     HF_SCRIPT_STREAM_PUBLISH,
+    HF_SCRIPT_STREAM_PUBLISH_ONCE,
     HF_SCRIPT_STREAM_REMOVE,
     HF_SCRIPTS, /* how many there are */
 };

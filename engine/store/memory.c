@@ -9,6 +9,9 @@
  *     stay there; when the queue is longer than pending_bytes_max, publishes are refused. */
 #include "store/store.h"
 
+#include "store/memory_once.h"
+#include "store/memory_presence.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,17 +48,26 @@ struct stream {
     char name[]; /* the hash key */
 };
 
-enum push_kind { PUSH_PUBLICATION, PUSH_LISTENING, PUSH_REMOVED, PUSH_BUS };
+enum push_kind { PUSH_PUBLICATION, PUSH_LISTENING, PUSH_REMOVED, PUSH_JOIN, PUSH_LEAVE, PUSH_BUS };
 
 struct push {
     STAILQ_ENTRY(push) next;
     enum push_kind kind;
     struct stream *stream; /* NULL: the bus */
     uint64_t listen_number;
-    struct hf_publication *publication; /* one reference, or NULL; the bus' message is its data */
+    struct hf_publication *publication; /* one reference, or NULL; its data is the bus' message, or
+                                           the info of who joined or left */
 };
 
-enum request_kind { REQUEST_PUBLISH, REQUEST_READ, REQUEST_REMOVE, REQUEST_MEND, REQUEST_BUS };
+enum request_kind {
+    REQUEST_PUBLISH,
+    REQUEST_READ,
+    REQUEST_REMOVE,
+    REQUEST_MEND,
+    REQUEST_BUS,
+    REQUEST_PRESENCE,
+    REQUEST_PRESENCE_READ
+};
 
 struct memory_store {
     struct hf_store base;
@@ -69,6 +81,8 @@ struct memory_store {
     size_t pushes_bytes;
     /* requests that are done but not completed: linked through internal[0], kind in internal[1] */
     void **done_first, **done_last;
+    struct hf_memory_presence *presence;
+    struct hf_memory_once *once;
     uint64_t last_epoch;
     uint64_t commands;
     bool is_connected; /* on_connected was called */
@@ -260,6 +274,24 @@ static void complete_bus(struct hf_store_bus *request, bool is_closing)
     request->complete(request);
 }
 
+static void complete_presence(struct hf_store_presence *request, bool is_closing)
+{
+    if (is_closing)
+        request->result = HF_ECLOSED;
+    request->complete(request);
+}
+
+static void complete_presence_read(struct hf_store_presence_read *request, bool is_closing)
+{
+    if (is_closing) {
+        free(request->entries);
+        request->entries = NULL;
+        request->count = 0;
+        request->result = HF_ECLOSED;
+    }
+    request->complete(request);
+}
+
 /* Those that are done while this runs come with the next turn, except at the end. */
 static void complete_done(struct memory_store *store)
 {
@@ -283,6 +315,13 @@ static void complete_done(struct memory_store *store)
             break;
         case REQUEST_BUS:
             complete_bus(REQUEST_OF(internal, struct hf_store_bus), store->is_closing);
+            break;
+        case REQUEST_PRESENCE:
+            complete_presence(REQUEST_OF(internal, struct hf_store_presence), store->is_closing);
+            break;
+        case REQUEST_PRESENCE_READ:
+            complete_presence_read(REQUEST_OF(internal, struct hf_store_presence_read),
+                                   store->is_closing);
             break;
         }
     }
@@ -326,19 +365,10 @@ static void put(struct stream *stream, struct hf_publication *publication,
     append(stream, publication, options->history_size);
 }
 
-static int apply_publish(struct memory_store *store, struct hf_store_publish *request)
+static int apply_new(struct memory_store *store, struct stream *stream,
+                     struct hf_store_publish *request)
 {
     const struct hf_stream_options *options = &request->options;
-    if (store->is_closing)
-        return HF_ECLOSED;
-    if (options->history_size > 0 && (options->history_ttl_s == 0 || options->meta_ttl_s == 0))
-        return HF_EINVAL;
-    if (store->pushes_bytes > store->config->pending_bytes_max)
-        return HF_ELIMIT;
-    struct stream *stream = find_or_add(store, request->channel);
-    if (stream == NULL)
-        return HF_ENOMEM;
-
     struct hf_position position = {0};
     if (options->history_size > 0) {
         position = stream->top;
@@ -365,10 +395,32 @@ static int apply_publish(struct memory_store *store, struct hf_store_publish *re
     return HF_OK;
 }
 
+static int apply_publish(struct memory_store *store, struct hf_store_publish *request)
+{
+    const struct hf_stream_options *options = &request->options;
+    struct hf_memory_once_claim claim;
+    if (store->is_closing)
+        return HF_ECLOSED;
+    if (options->history_size > 0 && (options->history_ttl_s == 0 || options->meta_ttl_s == 0))
+        return HF_EINVAL;
+    if (store->pushes_bytes > store->config->pending_bytes_max)
+        return HF_ELIMIT;
+    struct stream *stream = find_or_add(store, request->channel);
+    if (stream == NULL)
+        return HF_ENOMEM;
+    int rc = hf_memory_once_begin(store->once, request, stream->top, now_ms(), &claim);
+    if (rc != HF_OK || request->outcome != HF_PUBLISHED)
+        return rc;
+    rc = apply_new(store, stream, request);
+    hf_memory_once_end(store->once, request, &claim, rc == HF_OK, request->position, now_ms());
+    return rc;
+}
+
 static void store_publish(struct hf_store *base, struct hf_store_publish *request)
 {
     struct memory_store *store = store_of(base);
     store->commands++;
+    request->outcome = HF_PUBLISHED;
     request->position = (struct hf_position){0};
     request->result = apply_publish(store, request);
     done(store, request->internal, REQUEST_PUBLISH);
@@ -415,16 +467,21 @@ static int make_page(const struct stream *stream, struct hf_store_read *request)
     uint32_t first, count, taken = 0;
     size_t bytes = 0;
     select_entries(stream, request, &first, &count);
-    uint32_t wanted = count < request->limit ? count : request->limit;
-    if (wanted == 0)
+    if (count == 0 || request->limit == 0)
         return HF_OK;
+    /* The publication at `since` itself counts towards no limit. */
+    const struct hf_publication *begin =
+        entry(stream, request->reverse ? first + count - 1 : first);
+    uint32_t extra = request->with_since && begin->position.offset == request->since.offset;
+    uint32_t wanted = count - extra < request->limit ? count : request->limit + extra;
     struct hf_publication **items = malloc(wanted * sizeof(struct hf_publication *));
     if (items == NULL)
         return HF_ENOMEM;
     while (taken < wanted && (request->bytes_max == 0 || bytes <= request->bytes_max)) {
         uint32_t i = request->reverse ? first + count - 1 - taken : first + taken;
         items[taken] = entry(stream, i);
-        bytes += items[taken++]->size;
+        bytes += taken >= extra ? items[taken]->size : 0;
+        taken++;
     }
     request->page = hf_page_new(items, taken);
     request->has_more = taken < count;
@@ -543,6 +600,51 @@ static void store_bus_send(struct hf_store *base, struct hf_store_bus *request)
     done(store, request->internal, REQUEST_BUS);
 }
 
+/* --- presence ------------------------------------------------------------------------------- */
+
+/* At most once: without memory nobody hears it. */
+static void tell_presence(void *context, struct hf_bytes channel, bool is_join,
+                          struct hf_bytes info)
+{
+    struct memory_store *store = context;
+    struct stream *stream = find(store, channel);
+    if (stream == NULL || !stream->is_listening ||
+        store->pushes_bytes > store->config->pending_bytes_max)
+        return;
+    const struct hf_publication_fields fields = {.data = info};
+    struct hf_publication *message = hf_publication_new((struct hf_position){0}, &fields);
+    struct push *push = push_new(is_join ? PUSH_JOIN : PUSH_LEAVE, stream);
+    if (message == NULL || push == NULL) {
+        hf_publication_unref(message);
+        free(push);
+        return;
+    }
+    push_add(store, push, message);
+}
+
+static void store_presence(struct hf_store *base, struct hf_store_presence *request)
+{
+    struct memory_store *store = store_of(base);
+    store->commands++;
+    request->result = store->is_closing ? HF_ECLOSED
+                                        : hf_memory_presence_apply(store->presence, request->items,
+                                                                   request->count, now_ms());
+    done(store, request->internal, REQUEST_PRESENCE);
+}
+
+static void store_presence_read(struct hf_store *base, struct hf_store_presence_read *request)
+{
+    struct memory_store *store = store_of(base);
+    store->commands++;
+    request->entries = NULL;
+    request->count = 0;
+    request->clients = request->users = 0;
+    request->result = store->is_closing
+                          ? HF_ECLOSED
+                          : hf_memory_presence_read(store->presence, request, now_ms());
+    done(store, request->internal, REQUEST_PRESENCE_READ);
+}
+
 /* --- listening ------------------------------------------------------------------------------ */
 
 /* Without memory the listen is made up for like a lost connection: all are asked for anew. */
@@ -604,6 +706,11 @@ static void hand_on(struct memory_store *store, const struct push *push)
     case PUSH_REMOVED:
         events->on_removed(events->context, name);
         break;
+    case PUSH_JOIN:
+    case PUSH_LEAVE:
+        events->on_presence(events->context, name, push->kind == PUSH_JOIN,
+                            push->publication->fields.data);
+        break;
     case PUSH_BUS:
         break;
     }
@@ -660,6 +767,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
         TAILQ_INSERT_TAIL(&store->sweep, stream, in_sweep);
         expire(store, stream, now);
     }
+    hf_memory_presence_sweep(store->presence, now);
+    hf_memory_once_sweep(store->once, now);
 }
 
 /* --- the rest of the contract --------------------------------------------------------------- */
@@ -667,6 +776,11 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
 static void store_flush(struct hf_store *base)
 {
     (void)base; /* everything was applied at once */
+}
+
+static void store_admit(struct hf_store *base, uint64_t life)
+{
+    (void)base, (void)life; /* there is only one */
 }
 
 static void store_pause(struct hf_store *base, bool paused)
@@ -698,6 +812,8 @@ static void store_close(struct hf_store *base)
     struct stream *stream;
     while ((stream = TAILQ_FIRST(&store->sweep)) != NULL)
         stream_free(store, stream);
+    hf_memory_presence_free(store->presence);
+    hf_memory_once_free(store->once);
     if (store->turn != NULL)
         event_free(store->turn);
     if (store->sweeper != NULL)
@@ -711,8 +827,11 @@ static const struct hf_store_ops ops = {
     .remove = store_remove,
     .mend = store_mend,
     .bus_send = store_bus_send,
+    .presence = store_presence,
+    .presence_read = store_presence_read,
     .listen = store_listen,
     .unlisten = store_unlisten,
+    .admit = store_admit,
     .flush = store_flush,
     .pause = store_pause,
     .status = store_status,
@@ -734,7 +853,9 @@ struct hf_store *hf_store_memory_open(struct event_base *base,
         STAILQ_INIT(&store->pushes);
         store->turn = evtimer_new(base, on_turn, store);
         store->sweeper = event_new(base, -1, EV_PERSIST, on_sweep, store);
-        if (store->turn != NULL && store->sweeper != NULL &&
+        store->presence = hf_memory_presence_new(config->presence_ttl_ms, tell_presence, store);
+        if (store->turn != NULL && store->sweeper != NULL && store->presence != NULL &&
+            (store->once = hf_memory_once_new()) != NULL &&
             event_add(store->sweeper, &period) == 0) {
             schedule(store);
             return &store->base;

@@ -106,8 +106,10 @@ static struct hf_redis_op *op_new(struct hf_redis_store *store, enum hf_redis_op
 static void complete_publish(struct hf_store_publish *request, int result)
 {
     request->result = result;
-    if (result != HF_OK)
+    if (result != HF_OK) {
         request->position = (struct hf_position){0};
+        request->outcome = HF_PUBLISHED;
+    }
     request->complete(request);
 }
 
@@ -140,6 +142,18 @@ static void complete_bus(struct hf_store_bus *request, int result)
     request->complete(request);
 }
 
+static void complete_presence(struct hf_store_presence *request, int result)
+{
+    request->result = result;
+    request->complete(request);
+}
+
+static void complete_presence_read(struct hf_store_presence_read *request, int result)
+{
+    request->result = result;
+    request->complete(request);
+}
+
 void hf_redis_complete(struct hf_redis_store *store, struct hf_redis_op *op, int result)
 {
     struct hf_redis_op ended = *op;
@@ -162,6 +176,12 @@ void hf_redis_complete(struct hf_redis_store *store, struct hf_redis_op *op, int
         break;
     case HF_REDIS_BUS:
         complete_bus(ended.request.bus, result);
+        break;
+    case HF_REDIS_PRESENCE:
+        complete_presence(ended.request.presence, result);
+        break;
+    case HF_REDIS_PRESENCE_READ:
+        complete_presence_read(ended.request.presence_read, result);
         break;
     }
 }
@@ -204,11 +224,43 @@ void hf_redis_wait_in_place(struct hf_redis_store *store, struct hf_redis_op *op
     set_deadline(store);
 }
 
+/* R1: the first behind what is in flight. */
+static void insert_first(struct hf_redis_op *op)
+{
+    struct hf_redis_channel *channel = op->channel;
+    struct hf_redis_op *next = TAILQ_FIRST(&channel->ops);
+    for (uint32_t i = 0; i < channel->in_flight; i++)
+        next = TAILQ_NEXT(next, in_channel);
+    if (next != NULL)
+        TAILQ_INSERT_BEFORE(next, op, in_channel);
+    else
+        TAILQ_INSERT_TAIL(&channel->ops, op, in_channel);
+}
+
 void hf_redis_wait_again(struct hf_redis_store *store, struct hf_redis_op *op)
 {
     hf_redis_wait_in_place(store, op);
-    TAILQ_INSERT_HEAD(&op->channel->ops, op, in_channel);
+    insert_first(op);
     hf_redis_channel_settle(op->channel);
+}
+
+static void expire(struct hf_redis_op *op, int result)
+{
+    struct hf_redis_store *store = op->channel->store;
+    hf_redis_stop_waiting(store, op);
+    TAILQ_REMOVE(&op->channel->ops, op, in_channel);
+    hf_redis_complete(store, op, result);
+}
+
+/* A group that was sent together can only be looked for together. */
+static void expire_unsure(struct hf_redis_channel *channel)
+{
+    struct hf_redis_op *op, *next;
+    for (op = TAILQ_FIRST(&channel->ops); op != NULL; op = next) {
+        next = TAILQ_NEXT(op, in_channel);
+        if (op->is_unsure)
+            expire(op, HF_EUNKNOWN);
+    }
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *context)
@@ -219,14 +271,54 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     uint64_t now_ms = hf_redis_now_ms();
     while ((op = TAILQ_FIRST(&store->waiting)) != NULL && op->deadline_ms <= now_ms) {
         struct hf_redis_channel *channel = op->channel;
-        hf_redis_stop_waiting(store, op);
-        TAILQ_REMOVE(&channel->ops, op, in_channel);
         channel->users++;
-        hf_redis_complete(store, op, HF_EUNAVAILABLE);
+        if (op->is_unsure)
+            expire_unsure(channel);
+        else
+            expire(op, HF_EUNAVAILABLE);
         channel->users--;
         hf_redis_channel_settle(channel);
     }
     set_deadline(store);
+}
+
+/* R4 */
+static bool overtakes(const struct hf_redis_op *op)
+{
+    return op->kind == HF_REDIS_READ || op->kind == HF_REDIS_MEND;
+}
+
+bool hf_redis_is_held(const struct hf_redis_op *op)
+{
+    const struct hf_redis_store *store = op->channel->store;
+    bool writes = op->kind == HF_REDIS_REMOVE ||
+                  (op->kind == HF_REDIS_PUBLISH && op->request.publish->options.history_size > 0);
+    return writes && !store->is_closing && hf_redis_connection_is_ready(store->commands) &&
+           hf_redis_connection_life(store->commands) != store->admitted_life;
+}
+
+/* The connection is one to a life that is not admitted: R4. */
+static void hold(struct hf_redis_store *store)
+{
+    struct hf_redis_op *op;
+    TAILQ_FOREACH (op, &store->waiting, in_waiting) {
+        if (!overtakes(op))
+            continue;
+        TAILQ_REMOVE(&op->channel->ops, op, in_channel);
+        insert_first(op);
+        hf_redis_channel_settle(op->channel);
+    }
+}
+
+static void store_admit(struct hf_store *base, uint64_t life)
+{
+    struct hf_redis_store *store = store_of(base);
+    struct hf_redis_op *op;
+    if (store->is_closing || store->admitted_life == life)
+        return;
+    store->admitted_life = life;
+    TAILQ_FOREACH (op, &store->waiting, in_waiting)
+        hf_redis_channel_settle(op->channel);
 }
 
 /* Queues an operation, or refuses it with an error that is completed from the loop. HF_ENOMEM:
@@ -246,6 +338,8 @@ static int enqueue(struct hf_redis_store *store, struct hf_redis_op *op, struct 
         refusal = HF_ELIMIT;
     if (op->kind == HF_REDIS_BUS)
         op->channel = store->bus;
+    else if (op->kind == HF_REDIS_PRESENCE || op->kind == HF_REDIS_PRESENCE_READ)
+        op->channel = store->presence;
     else if (refusal == HF_OK && (op->channel = hf_redis_channel_get(store, name)) == NULL)
         refusal = HF_ENOMEM;
     store->pending_requests++;
@@ -258,7 +352,11 @@ static int enqueue(struct hf_redis_store *store, struct hf_redis_op *op, struct 
     op->deadline_ms = hf_redis_now_ms() + config->wait_ms;
     op->is_waiting = true;
     TAILQ_INSERT_TAIL(&store->waiting, op, in_waiting);
-    TAILQ_INSERT_TAIL(&op->channel->ops, op, in_channel);
+    struct hf_redis_op *first = TAILQ_FIRST(&op->channel->ops);
+    if (overtakes(op) && first != NULL && hf_redis_is_held(first))
+        insert_first(op);
+    else
+        TAILQ_INSERT_TAIL(&op->channel->ops, op, in_channel);
     hf_redis_channel_settle(op->channel);
     set_deadline(store);
     return HF_OK;
@@ -269,12 +367,14 @@ static void store_publish(struct hf_store *base, struct hf_store_publish *reques
     struct hf_redis_store *store = store_of(base);
     const struct hf_stream_options *options = &request->options;
     const struct hf_publication_fields *fields = &request->fields;
+    request->outcome = HF_PUBLISHED;
     bool has_ttl = options->history_ttl_s > 0 && options->meta_ttl_s > 0;
     struct hf_redis_op *op = op_new(store, HF_REDIS_PUBLISH);
     if (op != NULL)
         op->request.publish = request;
     if (enqueue(store, op, request->channel,
-                fields->data.len + fields->info.len + fields->tags.len + request->channel.len,
+                fields->data.len + fields->info.len + fields->tags.len + request->channel.len +
+                    request->idempotency_key.len + request->version_epoch.len,
                 options->history_size > 0 && !has_ttl ? HF_EINVAL : HF_OK) != HF_OK) {
         request->internal[0] = store->failed_publishes;
         store->failed_publishes = request;
@@ -351,6 +451,45 @@ static void store_bus_send(struct hf_store *base, struct hf_store_bus *request)
     }
 }
 
+static size_t presence_bytes(const struct hf_store_presence *request)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < request->count; i++) {
+        const struct hf_presence_client *who = &request->items[i].who;
+        bytes += who->channel.len + who->client.len + who->user.len + who->info.len;
+    }
+    return bytes;
+}
+
+static void store_presence(struct hf_store *base, struct hf_store_presence *request)
+{
+    struct hf_redis_store *store = store_of(base);
+    struct hf_redis_op *op = op_new(store, HF_REDIS_PRESENCE);
+    if (op != NULL)
+        op->request.presence = request;
+    if (enqueue(store, op, (struct hf_bytes){0}, presence_bytes(request), HF_OK) != HF_OK) {
+        request->internal[0] = store->failed_presences;
+        store->failed_presences = request;
+        hf_redis_schedule(store);
+    }
+}
+
+static void store_presence_read(struct hf_store *base, struct hf_store_presence_read *request)
+{
+    struct hf_redis_store *store = store_of(base);
+    struct hf_redis_op *op = op_new(store, HF_REDIS_PRESENCE_READ);
+    request->entries = NULL;
+    request->count = 0;
+    request->clients = request->users = 0;
+    if (op != NULL)
+        op->request.presence_read = request;
+    if (enqueue(store, op, (struct hf_bytes){0}, 0, HF_OK) != HF_OK) {
+        request->internal[0] = store->failed_presence_reads;
+        store->failed_presence_reads = request;
+        hf_redis_schedule(store);
+    }
+}
+
 /* --- the loop turn -------------------------------------------------------------------------- */
 
 static void complete_failed(struct hf_redis_store *store, int result)
@@ -379,6 +518,16 @@ static void complete_failed(struct hf_redis_store *store, int result)
     while ((bus = store->failed_buses) != NULL) {
         store->failed_buses = bus->internal[0];
         complete_bus(bus, result);
+    }
+    struct hf_store_presence *presence;
+    while ((presence = store->failed_presences) != NULL) {
+        store->failed_presences = presence->internal[0];
+        complete_presence(presence, result);
+    }
+    struct hf_store_presence_read *presence_read;
+    while ((presence_read = store->failed_presence_reads) != NULL) {
+        store->failed_presence_reads = presence_read->internal[0];
+        complete_presence_read(presence_read, result);
     }
 }
 
@@ -436,6 +585,11 @@ static void log_closed(struct hf_redis_store *store, const char *reason)
 static void on_commands_ready(void *context)
 {
     struct hf_redis_store *store = context;
+    store->ready_ms = hf_redis_now_ms();
+    if (hf_redis_connection_life(store->commands) != store->admitted_life)
+        hold(store);
+    if (store->is_up && hf_redis_connection_life(store->commands) != store->up_life)
+        hf_redis_connection_break(store->pubsub, "the commands go to another server than before");
     /* Whether this server still is the one that delivers is asked at once. */
     hf_redis_probe(store);
     hf_redis_schedule(store);
@@ -522,10 +676,13 @@ static void free_store(struct hf_redis_store *store)
         if (events[i] != NULL)
             event_free(events[i]);
     }
-    struct hf_redis_prefix *prefixes[] = {&store->stream_prefix, &store->meta_prefix,
-                                          &store->db_prefix, &store->pubsub_prefix};
+    struct hf_redis_prefix *prefixes[] = {&store->stream_prefix,  &store->meta_prefix,
+                                          &store->version_prefix, &store->idem_prefix,
+                                          &store->db_prefix,      &store->pubsub_prefix};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         free(prefixes[i]->text);
+    for (size_t i = 0; i < HF_REDIS_PRESENCE_KEYS; i++)
+        free(store->presence_prefixes[i].text);
     hf_redis_address_fini(&store->address);
     free(store);
 }
@@ -556,8 +713,11 @@ static const struct hf_store_ops ops = {
     .remove = store_remove,
     .mend = store_mend,
     .bus_send = store_bus_send,
+    .presence = store_presence,
+    .presence_read = store_presence_read,
     .listen = store_listen,
     .unlisten = store_unlisten,
+    .admit = store_admit,
     .flush = store_flush,
     .pause = store_pause,
     .status = store_status,
@@ -576,6 +736,23 @@ static bool make_prefix(struct hf_redis_prefix *prefix, const char *first, const
     return true;
 }
 
+static bool make_presence_names(struct hf_redis_store *store, const char *prefix)
+{
+    static const char *const names[] = {
+        [HF_REDIS_PRESENCE_INFO] = ":presence:",
+        [HF_REDIS_PRESENCE_EXPIRE] = ":presence-expire:",
+        [HF_REDIS_PRESENCE_USERS] = ":presence-users:",
+        [HF_REDIS_PRESENCE_LEAVING] = ":presence-leaving:",
+    };
+    bool is_made = true;
+    for (size_t i = 0; i < HF_REDIS_PRESENCE_KEYS; i++)
+        is_made &= make_prefix(&store->presence_prefixes[i], prefix, names[i]);
+    store->presence = hf_redis_channel_new(store, (struct hf_bytes){0});
+    if (store->presence != NULL)
+        store->presence->users = 1; /* it never goes */
+    return is_made && store->presence != NULL;
+}
+
 static bool make_names(struct hf_redis_store *store)
 {
     const char *prefix =
@@ -584,7 +761,8 @@ static bool make_names(struct hf_redis_store *store)
     uint64_t node = 0;
     if (store->address.db != 0)
         snprintf(db, sizeof db, "db%u:", store->address.db);
-    if (getrandom(&node, sizeof node, 0) != sizeof node)
+    if (getrandom(&node, sizeof node, 0) != sizeof node ||
+        getrandom(&store->node, sizeof store->node, 0) != sizeof store->node)
         return false;
     store->bus = hf_redis_channel_new(store, (struct hf_bytes){0});
     if (store->bus == NULL)
@@ -595,7 +773,9 @@ static bool make_names(struct hf_redis_store *store)
     snprintf(store->bus_name, sizeof store->bus_name, "%s%.128s:bus", db, prefix);
     return make_prefix(&store->stream_prefix, prefix, ":stream:") &&
            make_prefix(&store->meta_prefix, prefix, ":meta:") &&
-           make_prefix(&store->db_prefix, db, "") &&
+           make_prefix(&store->version_prefix, prefix, ":version:") &&
+           make_prefix(&store->idem_prefix, prefix, ":idem:") &&
+           make_presence_names(store, prefix) && make_prefix(&store->db_prefix, db, "") &&
            make_prefix(&store->pubsub_prefix, db, store->stream_prefix.text);
 }
 

@@ -37,15 +37,14 @@ static size_t key_size(const struct hf_redis_channel *channel, const struct hf_r
     return HF_REDIS_ARGUMENT_SIZE(prefix->len + channel->len);
 }
 
-/* EVALSHA, or EVAL for a script that Redis has forgotten, up to the keys' number. */
-static size_t script_size(const struct hf_script *script, bool with_text)
+size_t hf_redis_script_size(const struct hf_script *script, bool with_text)
 {
     return HF_REDIS_COMMAND_SIZE + HF_REDIS_ARGUMENT_SIZE(7) + HF_REDIS_ARGUMENT_SIZE(20) +
            HF_REDIS_ARGUMENT_SIZE(with_text ? script->len : strlen(script->sha1));
 }
 
-static char *write_script(char *at, const struct hf_script *script, bool with_text, uint64_t keys,
-                          size_t arguments)
+char *hf_redis_write_script(char *at, const struct hf_script *script, bool with_text, uint64_t keys,
+                            size_t arguments)
 {
     at = hf_redis_write_command(at, 3 + keys + arguments);
     at = hf_redis_write_text(at, with_text ? "EVAL" : "EVALSHA");
@@ -79,13 +78,14 @@ static bool send_remove(struct hf_redis_channel *channel, bool with_text)
 {
     struct hf_redis_store *store = channel->store;
     const struct hf_script *script = &hf_scripts[HF_SCRIPT_STREAM_REMOVE];
-    char *at = hf_redis_connection_reserve(
-        store->commands, script_size(script, with_text) + key_size(channel, &store->stream_prefix) +
-                             HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len) +
-                             HF_REDIS_ARGUMENT_SIZE(strlen(HF_FRAME_REMOVED)));
+    char *at = hf_redis_connection_reserve(store->commands,
+                                           hf_redis_script_size(script, with_text) +
+                                               key_size(channel, &store->stream_prefix) +
+                                               HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len) +
+                                               HF_REDIS_ARGUMENT_SIZE(strlen(HF_FRAME_REMOVED)));
     if (at == NULL)
         return false;
-    at = write_script(at, script, with_text, 1, 2);
+    at = hf_redis_write_script(at, script, with_text, 1, 2);
     at = write_key(at, channel, &store->stream_prefix);
     at = hf_redis_write_bytes(at, store->db_prefix.text, store->db_prefix.len);
     at = hf_redis_write_text(at, HF_FRAME_REMOVED);
@@ -117,7 +117,7 @@ static void on_mend_reply(void *context, const struct hf_reply *reply)
     } else if (hf_reply_is_error(reply, "HFELSEWHERE")) {
         finish(channel, HF_EUNRECOVERABLE);
     } else if (hf_reply_position(reply, &position)) {
-        channel->epoch = position.epoch;
+        hf_redis_channel_learn(channel, position);
         finish(channel, HF_OK);
     } else {
         finish(channel, reply->type == HF_REPLY_ERROR ? hf_redis_judge(store, reply) : HF_ESTORE);
@@ -131,7 +131,8 @@ static bool send_mend(struct hf_redis_channel *channel, bool with_text)
     const struct hf_script *script = &hf_scripts[HF_SCRIPT_STREAM_MEND];
     const uint32_t count = request->page != NULL ? request->page->count : 0;
     size_t arguments = 8;
-    size_t size = script_size(script, with_text) + key_size(channel, &store->stream_prefix) +
+    size_t size = hf_redis_script_size(script, with_text) +
+                  key_size(channel, &store->stream_prefix) +
                   key_size(channel, &store->meta_prefix) +
                   HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len) + 7 * HF_REDIS_ARGUMENT_SIZE(20);
     for (uint32_t i = 0; i < count; i++) {
@@ -142,7 +143,7 @@ static bool send_mend(struct hf_redis_channel *channel, bool with_text)
     char *at = hf_redis_connection_reserve(store->commands, size);
     if (at == NULL)
         return false;
-    at = write_script(at, script, with_text, 2, arguments);
+    at = hf_redis_write_script(at, script, with_text, 2, arguments);
     at = write_key(at, channel, &store->stream_prefix);
     at = write_key(at, channel, &store->meta_prefix);
     at = hf_redis_write_bytes(at, store->db_prefix.text, store->db_prefix.len);
@@ -150,7 +151,7 @@ static bool send_mend(struct hf_redis_channel *channel, bool with_text)
     at = hf_redis_write_number(at, request->expected.offset);
     at = hf_redis_write_number(at, request->options.history_size);
     at = hf_redis_write_text(at, hf_redis_trim(request->options.history_size));
-    at = hf_redis_write_number(at, request->options.history_ttl_s);
+    at = hf_redis_write_number(at, hf_redis_stream_ttl(request->options.history_ttl_s));
     at = hf_redis_write_number(at, request->options.meta_ttl_s);
     at = hf_redis_write_number(at, count);
     for (uint32_t i = 0; i < count; i++)

@@ -54,11 +54,25 @@ static void channel_free(struct hf_redis_store *store, struct hf_redis_channel *
     free(channel);
 }
 
+void hf_redis_channel_learn(struct hf_redis_channel *channel, struct hf_position position)
+{
+    uint64_t life = hf_redis_connection_life(channel->store->commands);
+    if (position.epoch < channel->epoch)
+        return;
+    if (position.epoch > channel->epoch || channel->offset_life != life)
+        channel->offset = 0;
+    channel->epoch = position.epoch;
+    channel->offset_life = life;
+    if (position.offset > channel->offset)
+        channel->offset = position.offset;
+}
+
 void hf_redis_channel_settle(struct hf_redis_channel *channel)
 {
     struct hf_redis_store *store = channel->store;
     if (!TAILQ_EMPTY(&channel->ops)) {
-        if (channel->in_flight == 0 && !channel->is_ready) {
+        if (channel->in_flight == 0 && !channel->is_ready &&
+            !hf_redis_is_held(TAILQ_FIRST(&channel->ops))) {
             TAILQ_INSERT_TAIL(&store->ready, channel, in_ready);
             channel->is_ready = true;
             hf_redis_schedule(store);
@@ -90,4 +104,5 @@ void hf_redis_channels_free(struct hf_redis_store *store)
         channel_free(store, channel);
     }
     free(store->bus);
+    free(store->presence);
 }

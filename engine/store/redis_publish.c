@@ -8,17 +8,19 @@
 #include "redis/frame.h"
 #include "redis/scripts.h"
 
-/* Histories up to this size are trimmed exactly. The approximate form drops whole nodes of the
- * stream (100 entries) and is cheaper, but keeps up to a node more: too much for a small history,
- * at most a tenth for a larger one. */
-#define TRIM_EXACT_MAX 1000
+/* Larger histories are trimmed by whole nodes of the stream (100 entries), as trimming exactly
+ * costs up to a third of a publication; see lua/stream_publish.lua for the smaller ones. */
+#define TRIM_EXACT_MAX 999
 
-#define GROUP_ARGUMENTS 7 /* of a channel, before its publications */
+#define CALL_ARGUMENTS  5 /* before the groups */
+#define GROUP_ARGUMENTS 2 /* of a channel, before its publications */
 #define FRAME_ARGUMENTS 2 /* of a publication, before its fields */
 
 /* One EVALSHA: the first `in_flight` operations of each of its channels. */
 struct hf_redis_call {
     struct hf_redis_store *store;
+    struct hf_stream_options options; /* of all its publications */
+    uint64_t number;
     uint32_t count;
     uint32_t publications;
     size_t bytes;
@@ -27,13 +29,14 @@ struct hf_redis_call {
 
 /* --- replies -------------------------------------------------------------------------------- */
 
-/* Completes what the channel has in flight. `last` is the position of the last publication, those
- * before it having the offsets before. */
-static void finish_group(struct hf_redis_channel *channel, int result, struct hf_position last)
+/* Those before the last one have the offsets before. */
+void hf_redis_finish_group(struct hf_redis_channel *channel, int result, struct hf_position last)
 {
     struct hf_redis_store *store = channel->store;
-    if (result == HF_OK && last.epoch != HF_EPOCH_NONE)
-        channel->epoch = last.epoch;
+    if (result != HF_OK)
+        channel->refreshed_ms = 0;
+    else if (last.epoch != HF_EPOCH_NONE)
+        hf_redis_channel_learn(channel, last);
     while (channel->in_flight > 0) {
         struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
         if (op->kind == HF_REDIS_PUBLISH) {
@@ -50,20 +53,21 @@ static void finish_group(struct hf_redis_channel *channel, int result, struct hf
     hf_redis_channel_settle(channel);
 }
 
-/* A server that takes no writes has refused the group, and the connection to it is given up: it
- * waits for the next. */
-static void queue_again(struct hf_redis_channel *channel)
+void hf_redis_queue_again(struct hf_redis_channel *channel, bool is_unsure)
 {
     struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
-    for (; channel->in_flight > 0; channel->in_flight--, op = TAILQ_NEXT(op, in_channel))
+    channel->refreshed_ms = 0;
+    for (; channel->in_flight > 0; channel->in_flight--, op = TAILQ_NEXT(op, in_channel)) {
+        op->is_unsure |= is_unsure;
         hf_redis_wait_in_place(channel->store, op);
+    }
     hf_redis_channel_settle(channel);
 }
 
 static void finish_call(struct hf_redis_call *call, int result)
 {
     for (uint32_t i = 0; i < call->count; i++)
-        finish_group(call->channels[i], result, (struct hf_position){0});
+        hf_redis_finish_group(call->channels[i], result, (struct hf_position){0});
     free(call);
 }
 
@@ -74,10 +78,18 @@ static void on_call_reply(void *context, const struct hf_reply *reply)
     struct hf_redis_call *call = context;
     struct hf_redis_store *store = call->store;
     if (reply == NULL) {
-        finish_call(call, store->is_closing ? HF_ECLOSED : HF_EUNKNOWN);
+        if (store->is_closing) {
+            finish_call(call, HF_ECLOSED);
+            return;
+        }
+        for (uint32_t i = 0; i < call->count; i++)
+            hf_redis_queue_again(call->channels[i], true);
+        free(call);
         return;
     }
     if (hf_reply_is_error(reply, "NOSCRIPT")) {
+        for (uint32_t i = 0; i < call->count; i++)
+            call->channels[i]->refreshed_ms = 0;
         if (!send_call(call, true))
             finish_call(call, HF_ENOMEM);
         return;
@@ -96,14 +108,14 @@ static void on_call_reply(void *context, const struct hf_reply *reply)
         int result = HF_OK;
         if (hf_reply_is_error(reply->items[i], "READONLY")) {
             hf_redis_judge(store, reply->items[i]);
-            queue_again(call->channels[i]);
+            hf_redis_queue_again(call->channels[i], false); /* the connection is given up */
             continue;
         }
         if (reply->items[i]->type == HF_REPLY_ERROR)
             result = hf_redis_judge(store, reply->items[i]);
         else if (!hf_reply_position(reply->items[i], &last))
             result = HF_EUNKNOWN;
-        finish_group(call->channels[i], result, last);
+        hf_redis_finish_group(call->channels[i], result, last);
     }
     free(call);
 }
@@ -117,7 +129,7 @@ static void on_plain_reply(void *context, const struct hf_reply *reply)
         result = store->is_closing ? HF_ECLOSED : HF_EUNKNOWN;
     else if (reply->type == HF_REPLY_ERROR)
         result = hf_redis_judge(store, reply);
-    finish_group(channel, result, (struct hf_position){0});
+    hf_redis_finish_group(channel, result, (struct hf_position){0});
 }
 
 const char *hf_redis_trim(uint32_t history_size)
@@ -177,42 +189,118 @@ char *hf_redis_write_publication(char *at, const struct hf_publication_fields *f
     return at;
 }
 
-/* Arguments of a channel's group in the script's ARGV. */
-static size_t group_arguments(const struct hf_redis_channel *channel)
+/* Whether the publications of the group in flight are data and nothing else. */
+static bool is_plain(const struct hf_redis_channel *channel)
 {
-    size_t count = GROUP_ARGUMENTS;
     const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
-    for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel))
-        count += hf_redis_publication_arguments(&op->request.publish->fields);
+    for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel)) {
+        if (fields_count(&op->request.publish->fields) > 1)
+            return false;
+    }
+    return true;
+}
+
+/* Arguments of a channel's group in the script's ARGV, and their size at most, with the keys. */
+static size_t group_arguments(const struct hf_redis_channel *channel, size_t *size)
+{
+    const struct hf_redis_store *store = channel->store;
+    const bool plain = is_plain(channel);
+    const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
+    size_t count = GROUP_ARGUMENTS;
+    *size += HF_REDIS_ARGUMENT_SIZE(store->stream_prefix.len + channel->len) +
+             HF_REDIS_ARGUMENT_SIZE(store->meta_prefix.len + channel->len) +
+             GROUP_ARGUMENTS * HF_REDIS_ARGUMENT_SIZE(HF_REDIS_ANY_SIZE);
+    for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel)) {
+        const struct hf_publication_fields *fields = &op->request.publish->fields;
+        if (plain) {
+            count += 2;
+            *size += HF_REDIS_ARGUMENT_SIZE(HF_FRAME_HEAD_SIZE) +
+                     HF_REDIS_ARGUMENT_SIZE(fields->data.len);
+        } else {
+            count += hf_redis_publication_arguments(fields);
+            *size += hf_redis_publication_size_max(fields);
+        }
+    }
     return count;
 }
 
-static size_t group_size_max(const struct hf_redis_channel *channel)
+static uint64_t ttl_slack_s(uint32_t history_ttl_s)
 {
-    const struct hf_redis_store *store = channel->store;
-    size_t size = HF_REDIS_ARGUMENT_SIZE(store->stream_prefix.len + channel->len) +
-                  HF_REDIS_ARGUMENT_SIZE(store->meta_prefix.len + channel->len) +
-                  GROUP_ARGUMENTS * HF_REDIS_ARGUMENT_SIZE(20);
-    const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
-    for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel))
-        size += hf_redis_publication_size_max(&op->request.publish->fields);
-    return size;
+    return history_ttl_s / 16;
 }
 
-static char *write_group(char *at, const struct hf_redis_channel *channel)
+uint64_t hf_redis_stream_ttl(uint32_t history_ttl_s)
 {
+    return history_ttl_s + ttl_slack_s(history_ttl_s);
+}
+
+/* Whether the stream lives long enough without its expiry being set again. If not, it is set now.
+ * What another connection has set may have been set on another server, or been rolled back. */
+static bool keeps_expiry(struct hf_redis_channel *channel, const struct hf_stream_options *options,
+                         uint64_t now_ms)
+{
+    if (channel->refreshed_ttl_s == options->history_ttl_s &&
+        channel->refreshed_ms > channel->store->ready_ms &&
+        now_ms - channel->refreshed_ms < ttl_slack_s(options->history_ttl_s) * 1000)
+        return true;
+    channel->refreshed_ttl_s = options->history_ttl_s;
+    channel->refreshed_ms = now_ms;
+    return false;
+}
+
+char *hf_redis_write_any(char *at, uint64_t epoch)
+{
+    char text[HF_POSITION_TEXT_SIZE];
+    if (epoch == HF_EPOCH_NONE)
+        return hf_redis_write_bytes(at, NULL, 0);
+    size_t len = hf_position_format((struct hf_position){epoch, 0}, text);
+    text[len - 1] = '*';
+    return hf_redis_write_bytes(at, text, len);
+}
+
+static char *write_group(char *at, struct hf_redis_channel *channel,
+                         const struct hf_stream_options *options, uint64_t now_ms)
+{
+    const bool plain = is_plain(channel);
+    char shape[16], head[HF_FRAME_HEAD_SIZE];
+    size_t len = 0;
+    if (channel->in_flight >= 10)
+        shape[len++] = (char)('0' + channel->in_flight / 10);
+    shape[len++] = (char)('0' + channel->in_flight % 10);
+    if (keeps_expiry(channel, options, now_ms))
+        shape[len++] = 'k';
+    if (!plain)
+        shape[len++] = 'f';
+    at = hf_redis_write_any(at, channel->epoch);
+    at = hf_redis_write_bytes(at, shape, len);
     const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
-    const struct hf_stream_options *options = &op->request.publish->options;
-    at = hf_redis_write_number(at, group_arguments(channel));
-    at = hf_redis_write_number(at, options->history_size);
-    at = hf_redis_write_text(at, hf_redis_trim(options->history_size));
-    at = hf_redis_write_number(at, options->history_ttl_s);
-    at = hf_redis_write_number(at, options->meta_ttl_s);
-    at = hf_redis_write_number(at, channel->epoch);
-    at = hf_redis_write_number(at, channel->in_flight);
-    for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel))
-        at = hf_redis_write_publication(at, &op->request.publish->fields);
+    for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel)) {
+        const struct hf_publication_fields *fields = &op->request.publish->fields;
+        if (plain) {
+            at = hf_redis_write_bytes(at, head, hf_frame_head(fields, head));
+            at = hf_redis_write_bytes(at, fields->data.data, fields->data.len);
+        } else {
+            at = hf_redis_write_publication(at, fields);
+        }
+    }
     return at;
+}
+
+size_t hf_redis_call_name(const struct hf_redis_store *store, uint64_t number,
+                          char name[HF_REDIS_CALL_NAME_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t len = 0;
+    for (int shift = 28; shift >= 0; shift -= 4)
+        name[len++] = digits[store->node >> shift & 15];
+    name[len++] = '.';
+    int shift = 60;
+    while (shift > 0 && number >> shift == 0)
+        shift -= 4;
+    for (; shift >= 0; shift -= 4)
+        name[len++] = digits[number >> shift & 15];
+    name[len] = '\0';
+    return len;
 }
 
 /* KEYS and ARGV as lua/stream_publish.lua's header lists them; with_text: EVAL, which also makes
@@ -221,22 +309,20 @@ static bool send_call(struct hf_redis_call *call, bool with_text)
 {
     struct hf_redis_store *store = call->store;
     const struct hf_script *script = &hf_scripts[HF_SCRIPT_STREAM_PUBLISH];
-    size_t size = HF_REDIS_COMMAND_SIZE + HF_REDIS_ARGUMENT_SIZE(7) +
-                  HF_REDIS_ARGUMENT_SIZE(with_text ? script->len : 40) +
-                  HF_REDIS_ARGUMENT_SIZE(20) + HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len);
-    size_t arguments = 4 + 2 * (size_t)call->count;
-    for (uint32_t i = 0; i < call->count; i++) {
-        size += group_size_max(call->channels[i]);
-        arguments += group_arguments(call->channels[i]);
-    }
+    const struct hf_stream_options *options = &call->options;
+    size_t size = hf_redis_script_size(script, with_text) +
+                  HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len) +
+                  CALL_ARGUMENTS * HF_REDIS_ARGUMENT_SIZE(HF_REDIS_CALL_NAME_SIZE);
+    size_t arguments = CALL_ARGUMENTS;
+    for (uint32_t i = 0; i < call->count; i++)
+        arguments += group_arguments(call->channels[i], &size);
 
     char *at = hf_redis_connection_reserve(store->commands, size);
     if (at == NULL)
         return false;
-    at = hf_redis_write_command(at, arguments);
-    at = hf_redis_write_text(at, with_text ? "EVAL" : "EVALSHA");
-    at = hf_redis_write_text(at, with_text ? script->text : script->sha1);
-    at = hf_redis_write_number(at, 2 * (uint64_t)call->count);
+    char name[HF_REDIS_CALL_NAME_SIZE];
+    uint64_t now_ms = hf_redis_now_ms();
+    at = hf_redis_write_script(at, script, with_text, 2 * (uint64_t)call->count, arguments);
     for (uint32_t i = 0; i < call->count; i++) {
         const struct hf_redis_channel *channel = call->channels[i];
         at = hf_redis_write_joined(at, store->stream_prefix.text, store->stream_prefix.len,
@@ -245,20 +331,23 @@ static bool send_call(struct hf_redis_call *call, bool with_text)
                                    channel->name, channel->len);
     }
     at = hf_redis_write_bytes(at, store->db_prefix.text, store->db_prefix.len);
+    at = hf_redis_write_number(at, options->history_size);
+    at = hf_redis_write_number(at, hf_redis_stream_ttl(options->history_ttl_s));
+    at = hf_redis_write_number(at, options->meta_ttl_s);
+    at = hf_redis_write_bytes(at, name, hf_redis_call_name(store, call->number, name));
     for (uint32_t i = 0; i < call->count; i++)
-        at = write_group(at, call->channels[i]);
+        at = write_group(at, call->channels[i], options, now_ms);
     return hf_redis_connection_send(store->commands, at, on_call_reply, call);
 }
 
 /* --- sending -------------------------------------------------------------------------------- */
 
-/* What could not be sent for want of memory is completed from the loop. */
-static void refuse_group(struct hf_redis_channel *channel)
+void hf_redis_refuse_group(struct hf_redis_channel *channel, int result)
 {
     for (; channel->in_flight > 0; channel->in_flight--) {
         struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
         TAILQ_REMOVE(&channel->ops, op, in_channel);
-        hf_redis_complete_later(channel->store, op, HF_ENOMEM);
+        hf_redis_complete_later(channel->store, op, result);
     }
     hf_redis_channel_settle(channel);
 }
@@ -270,7 +359,7 @@ static void close_call(struct hf_redis_store *store)
     if (call == NULL || send_call(call, false))
         return;
     for (uint32_t i = 0; i < call->count; i++)
-        refuse_group(call->channels[i]);
+        hf_redis_refuse_group(call->channels[i], HF_ENOMEM);
     free(call);
 }
 
@@ -290,7 +379,7 @@ static size_t take_group(struct hf_redis_channel *channel, uint32_t publications
     size_t taken = 0;
     for (struct hf_redis_op *op = first; op != NULL; op = TAILQ_NEXT(op, in_channel)) {
         bool is_first_of_call = publications == 0 && channel->in_flight == 0;
-        if (op->kind != HF_REDIS_PUBLISH ||
+        if (op->kind != HF_REDIS_PUBLISH || hf_redis_is_once(op) ||
             !same_options(&op->request.publish->options, &first->request.publish->options))
             break;
         if (!is_first_of_call && (publications + channel->in_flight >= HF_CALL_PUBLICATIONS_MAX ||
@@ -303,22 +392,39 @@ static size_t take_group(struct hf_redis_channel *channel, uint32_t publications
     return taken;
 }
 
+void hf_redis_begin_attempt(struct hf_redis_channel *channel, uint64_t number)
+{
+    uint64_t life = hf_redis_connection_life(channel->store->commands);
+    TAILQ_FIRST(&channel->ops)->attempt = (struct hf_redis_attempt){
+        .number = number,
+        .life = life,
+        .sent_ms = hf_redis_now_ms(),
+        .before = {channel->epoch, channel->offset_life == life ? channel->offset : 0},
+    };
+}
+
 /* Publications with history join the call that is being gathered. */
 static void add_to_call(struct hf_redis_channel *channel)
 {
     struct hf_redis_store *store = channel->store;
+    const struct hf_stream_options *options = &TAILQ_FIRST(&channel->ops)->request.publish->options;
+    if (store->call != NULL && !same_options(&store->call->options, options))
+        close_call(store);
     for (;;) {
         if (store->call == NULL) {
             store->call = calloc(1, sizeof *store->call);
             if (store->call == NULL) {
                 take_group(channel, 0, 0);
-                refuse_group(channel);
+                hf_redis_refuse_group(channel, HF_ENOMEM);
                 return;
             }
             store->call->store = store;
+            store->call->options = *options;
+            store->call->number = ++store->calls;
         }
         size_t bytes = take_group(channel, store->call->publications, store->call->bytes);
         if (channel->in_flight > 0) {
+            hf_redis_begin_attempt(channel, store->call->number);
             store->call->channels[store->call->count++] = channel;
             store->call->publications += channel->in_flight;
             store->call->bytes += bytes;
@@ -346,7 +452,7 @@ static void send_plain(struct hf_redis_channel *channel)
                              HF_REDIS_ARGUMENT_SIZE(store->pubsub_prefix.len + channel->len) +
                              HF_REDIS_ARGUMENT_SIZE(message_len));
     if (at == NULL) {
-        refuse_group(channel);
+        hf_redis_refuse_group(channel, HF_ENOMEM);
         return;
     }
     at = hf_redis_write_command(at, 3);
@@ -365,7 +471,7 @@ static void send_plain(struct hf_redis_channel *channel)
     }
     at = hf_redis_write_part(at, "\r\n", 2);
     if (!hf_redis_connection_send(store->commands, at, on_plain_reply, channel))
-        refuse_group(channel);
+        hf_redis_refuse_group(channel, HF_ENOMEM);
 }
 
 static void send_head(struct hf_redis_channel *channel)
@@ -373,6 +479,8 @@ static void send_head(struct hf_redis_channel *channel)
     channel->users++; /* stays through what follows */
     while (channel->in_flight == 0 && !TAILQ_EMPTY(&channel->ops)) {
         struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
+        if (hf_redis_is_held(op))
+            break;
         if (op->kind == HF_REDIS_READ) {
             TAILQ_REMOVE(&channel->ops, op, in_channel);
             hf_redis_stop_waiting(channel->store, op);
@@ -383,6 +491,12 @@ static void send_head(struct hf_redis_channel *channel)
             hf_redis_send_mend(channel);
         } else if (op->kind == HF_REDIS_BUS) {
             hf_redis_send_bus(op);
+        } else if (op->kind == HF_REDIS_PRESENCE) {
+            hf_redis_send_presence(channel->store);
+        } else if (op->kind == HF_REDIS_PRESENCE_READ) {
+            hf_redis_send_presence_read(op);
+        } else if (hf_redis_is_once(op)) {
+            hf_redis_send_once(channel);
         } else if (op->request.publish->options.history_size == 0) {
             send_plain(channel);
         } else {

@@ -145,6 +145,7 @@ static void set_up(struct hf_redis_store *store)
     if (store->is_up || !store->is_delivering || !hf_redis_connection_is_ready(store->commands))
         return;
     store->is_up = true;
+    store->up_life = hf_redis_connection_life(store->commands);
     store->close_log_text[0] = '\0';
     hf_redis_log(store, HF_SEVERITY_INFO, "Redis is connected and delivers");
     store->events->on_connected(store->events->context, hf_redis_connection_life(store->commands));
@@ -197,6 +198,8 @@ static void deliver(struct hf_redis_channel *channel, const struct hf_reply *mes
     if (channel->is_announced && hf_reply_is_text(message, HF_FRAME_REMOVED)) {
         store->events->on_removed(store->events->context, name);
         at = end;
+    } else if (channel->is_announced && hf_redis_deliver_presence(channel, message)) {
+        at = end;
     }
     while (at < end && channel->is_announced) {
         struct hf_position position;
@@ -206,8 +209,13 @@ static void deliver(struct hf_redis_channel *channel, const struct hf_reply *mes
                          "a pub/sub message that no Holdfast wrote was ignored");
             break;
         }
-        if (position.epoch > channel->epoch)
+        /* Not from a server that the commands do not go to any more. */
+        if (store->up_life == hf_redis_connection_life(store->commands)) {
+            hf_redis_channel_learn(channel, position);
+        } else if (position.epoch > channel->epoch) {
             channel->epoch = position.epoch;
+            channel->offset = 0;
+        }
         struct hf_publication *publication = hf_publication_new(position, &fields);
         if (publication == NULL) {
             /* A publication must not be missed in silence: after a loss all is compared. */

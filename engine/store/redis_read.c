@@ -140,11 +140,28 @@ static int append(struct read *read, struct hf_position position, const struct h
     return HF_OK;
 }
 
+/* The publication at `since` itself, when it was asked for and is there: it counts towards no
+ * limit. */
+static const struct hf_publication *extra(const struct read *read)
+{
+    const struct hf_store_read *request = read->op.request.read;
+    bool is_there = request->with_since && read->count > 0 &&
+                    read->items[0]->position.offset == read->since.offset;
+    return is_there ? read->items[0] : NULL;
+}
+
+static uint32_t counted(const struct read *read)
+{
+    return read->count - (extra(read) != NULL);
+}
+
 static bool is_full(const struct read *read)
 {
     const struct hf_store_read *request = read->op.request.read;
-    return read->count >= request->limit ||
-           (request->bytes_max > 0 && read->bytes > request->bytes_max);
+    const struct hf_publication *since = extra(read);
+    size_t bytes = read->bytes - (since != NULL ? since->size : 0);
+    return counted(read) >= request->limit ||
+           (request->bytes_max > 0 && bytes > request->bytes_max);
 }
 
 /* One entry of a range, in the range's order. */
@@ -229,8 +246,8 @@ static void finish(struct read *read, int result)
     request->top = read->top;
     if (result == HF_OK)
         result = make_page(read);
-    if (result == HF_OK && read->top.epoch > channel->epoch)
-        channel->epoch = read->top.epoch;
+    if (result == HF_OK)
+        hf_redis_channel_learn(channel, read->top);
     hf_redis_complete(channel->store, &read->op, result);
     channel->users--;
     hf_redis_channel_settle(channel);
@@ -464,7 +481,8 @@ static uint32_t next_chunk(const struct read *read)
             chunk = CHUNK_MAX;
     }
     /* One more than wanted tells, in reverse, whether there is more. */
-    uint64_t wanted = (uint64_t)request->limit - read->count + (request->reverse ? 1 : 0);
+    uint64_t wanted = (uint64_t)request->limit - counted(read) + (request->reverse ? 1 : 0);
+    wanted += request->with_since && read->count == 0;
     return (uint32_t)(chunk < wanted ? chunk : wanted);
 }
 

@@ -3,8 +3,10 @@
  *   redis.c          opening, status, the loop turn, deadlines, closing
  *   redis_channel.c  the table of channels
  *   redis_publish.c  publishes: queues, batches, replies
+ *   redis_publish_once.c  publishes with a condition, and those whose outcome is unknown
  *   redis_change.c   removes, mends, the bus
  *   redis_read.c     reads
+ *   redis_presence.c presence
  *   redis_pubsub.c   listening, deliveries, the probe
  *
  * Requests become operations. Those of a channel are carried out in the order given: each channel
@@ -13,13 +15,16 @@
  * scripts and a call must be sent again.
  *
  *   queued ──flush──► in flight ──reply──► completed
- *     │                   └──connection lost──► read, remove: queued again; others: HF_EUNKNOWN
- *     └──wait_ms over──► HF_EUNAVAILABLE
+ *     │                   └──connection lost──► read, remove: queued again; publish: queued again
+ *     │                                         as unsure, if it can be told then whether it was
+ *     │                                         applied; others: HF_EUNKNOWN
+ *     └──wait_ms over──► HF_EUNAVAILABLE, HF_EUNKNOWN when unsure
  *
  * R1  channel->ops begins with the `in_flight` operations of the call that is in flight.
  * R2  An operation is in store->waiting, ordered by deadline, iff it is queued and not in flight.
  * R3  A channel with queued operations and nothing in flight is in store->ready.
- * R4  A channel is freed only from store->idle: no operations, no users, not listened to. */
+ * R4  While publishes are held (store.h, S7), the reads and mends of a channel come before them.
+ * R5  A channel is freed only from store->idle: no operations, no users, not listened to. */
 #ifndef HF_STORE_REDIS_STORE_H
 #define HF_STORE_REDIS_STORE_H
 
@@ -33,6 +38,7 @@
 #include "store/store.h"
 
 struct event;
+struct hf_script;
 
 /* One call of the publish script carries at most so much, so that Redis serves others between. */
 #define HF_CALL_PUBLICATIONS_MAX 64
@@ -41,28 +47,44 @@ struct event;
 #define HF_PUBLICATION_BYTES_MAX ((size_t)256 * 1024 * 1024)
 #define HF_IDLE_CHANNELS_MAX     65536 /* channels kept only because their epoch is known */
 #define HF_OPERATIONS_POOLED_MAX 4096
+#define HF_REDIS_CALL_NAME_SIZE  26 /* 8 digits, the dot, 16 digits, the NUL */
 
 enum hf_redis_op_kind {
     HF_REDIS_PUBLISH,
     HF_REDIS_READ,
     HF_REDIS_REMOVE,
     HF_REDIS_MEND,
-    HF_REDIS_BUS, /* its channel is store->bus */
+    HF_REDIS_BUS,           /* its channel is store->bus */
+    HF_REDIS_PRESENCE,      /* its channel is store->presence, and so of the next */
+    HF_REDIS_PRESENCE_READ, /* ... behind the changes before it */
+};
+
+/* The first sending of publications: what a later one needs to find out whether it was applied. */
+struct hf_redis_attempt {
+    uint64_t number; /* names it, together with store->node; 0: not sent yet */
+    uint64_t life;   /* of the store, see hf_redis_connection_life */
+    uint64_t sent_ms;
+    struct hf_position before; /* the channel's position was here or further */
 };
 
 struct hf_redis_op {
     enum hf_redis_op_kind kind;
     int result;                       /* for store->done */
     bool is_waiting;                  /* is in store->waiting */
+    bool is_repeated;                 /* presence: may have been applied, its telling too */
+    bool is_unsure;                   /* publish: was sent, and the connection broke */
     struct hf_redis_channel *channel; /* NULL: refused before it had one */
     uint64_t deadline_ms;
-    size_t bytes; /* counted in store->pending_bytes */
+    size_t bytes;                    /* counted in store->pending_bytes */
+    struct hf_redis_attempt attempt; /* of the first of a group that is in flight or unsure */
     union {
         struct hf_store_publish *publish;
         struct hf_store_read *read;
         struct hf_store_remove *remove;
         struct hf_store_mend *mend;
         struct hf_store_bus *bus;
+        struct hf_store_presence *presence;
+        struct hf_store_presence_read *presence_read;
     } request;
     TAILQ_ENTRY(hf_redis_op) in_channel; /* channel->ops */
     TAILQ_ENTRY(hf_redis_op) in_waiting; /* store->waiting, or store->done, or store->pool */
@@ -76,6 +98,10 @@ struct hf_redis_channel {
     uint32_t in_flight; /* see R1 */
     uint32_t users;     /* reads in flight and deliveries in course */
     uint64_t epoch;     /* known from the last reply or delivery; 0: none */
+    uint64_t offset;    /* of `epoch`, known in the life `offset_life` of the store */
+    uint64_t offset_life;
+    uint64_t refreshed_ms; /* the stream's expiry was set by us; counts on this connection only */
+    uint32_t refreshed_ttl_s;
 
     /* listening */
     bool is_wanted;        /* the last request was to listen */
@@ -91,6 +117,15 @@ struct hf_redis_channel {
 };
 TAILQ_HEAD(hf_redis_channels, hf_redis_channel);
 
+/* The keys of a channel's presence, in the order in which the scripts take them. */
+enum hf_redis_presence_key {
+    HF_REDIS_PRESENCE_INFO,    /* "holdfast:presence:" */
+    HF_REDIS_PRESENCE_EXPIRE,  /* "holdfast:presence-expire:" */
+    HF_REDIS_PRESENCE_USERS,   /* "holdfast:presence-users:" */
+    HF_REDIS_PRESENCE_LEAVING, /* "holdfast:presence-leaving:" */
+    HF_REDIS_PRESENCE_KEYS,
+};
+
 /* A key's constant first part. */
 struct hf_redis_prefix {
     char *text;
@@ -105,8 +140,11 @@ struct hf_redis_store {
     const struct hf_store_events *events;
     struct hf_redis_address address;
     uint32_t io_timeout_ms;
-    struct hf_redis_prefix stream_prefix; /* "holdfast:stream:" */
-    struct hf_redis_prefix meta_prefix;   /* "holdfast:meta:" */
+    struct hf_redis_prefix stream_prefix;  /* "holdfast:stream:" */
+    struct hf_redis_prefix meta_prefix;    /* "holdfast:meta:" */
+    struct hf_redis_prefix version_prefix; /* "holdfast:version:" */
+    struct hf_redis_prefix idem_prefix;    /* "holdfast:idem:" */
+    struct hf_redis_prefix presence_prefixes[HF_REDIS_PRESENCE_KEYS];
     struct hf_redis_prefix db_prefix;     /* "" or "db3:": pub/sub has no databases */
     struct hf_redis_prefix pubsub_prefix; /* db_prefix, then stream_prefix */
     struct hf_redis_connection *commands;
@@ -117,8 +155,9 @@ struct hf_redis_store {
 
     /* operations */
     struct hf_redis_channel *channels;
-    struct hf_redis_channel *bus;  /* not in `channels`: the queue of what goes to the bus */
-    struct hf_redis_channels idle; /* the longest idle first */
+    struct hf_redis_channel *bus;      /* not in `channels`: the queue of what goes to the bus */
+    struct hf_redis_channel *presence; /* the same for presence, of all channels */
+    struct hf_redis_channels idle;     /* the longest idle first */
     uint32_t idle_count;
     struct hf_redis_channels ready;
     struct hf_redis_ops waiting;
@@ -128,12 +167,19 @@ struct hf_redis_store {
     uint32_t pending_requests;
     size_t pending_bytes;
     struct hf_redis_call *call; /* being gathered by flush; NULL: none */
+    uint32_t node;              /* random; with the next it names a call */
+    uint64_t calls;             /* of publishing so far */
+    uint64_t admitted_life;     /* the life into which publishes with history go */
+    uint64_t up_life;           /* of the last on_connected */
+    uint64_t ready_ms;          /* when the command connection became ready last */
     /* refused without memory for an operation; linked through internal[0] */
     struct hf_store_publish *failed_publishes;
     struct hf_store_read *failed_reads;
     struct hf_store_remove *failed_removes;
     struct hf_store_mend *failed_mends;
     struct hf_store_bus *failed_buses;
+    struct hf_store_presence *failed_presences;
+    struct hf_store_presence_read *failed_presence_reads;
     bool is_closing;
     bool is_scheduled; /* `turn` is set */
 
@@ -180,23 +226,59 @@ struct hf_redis_channel *hf_redis_channel_find(struct hf_redis_store *store, con
                                                size_t len);
 struct hf_redis_channel *hf_redis_channel_new(struct hf_redis_store *store, struct hf_bytes name);
 struct hf_redis_channel *hf_redis_channel_get(struct hf_redis_store *store, struct hf_bytes name);
+/* What a reply or a delivery of the present life says about the channel's position. */
+void hf_redis_channel_learn(struct hf_redis_channel *channel, struct hf_position position);
+/* Whether the operation has to wait for its store's life to be admitted (store.h, S7). */
+bool hf_redis_is_held(const struct hf_redis_op *op);
 /* After a change: keeps R3 and R4. */
 void hf_redis_channel_settle(struct hf_redis_channel *channel);
 void hf_redis_channels_free(struct hf_redis_store *store);
 
 /* redis_publish.c: sends what the channels in `ready` hold. */
 void hf_redis_send_ready(struct hf_redis_store *store);
+/* Ends what the channel has in flight. `last` is the position of the last publication. */
+void hf_redis_finish_group(struct hf_redis_channel *channel, int result, struct hf_position last);
+/* The same from the loop, later: it could not be sent. */
+void hf_redis_refuse_group(struct hf_redis_channel *channel, int result);
+/* The server has not carried out what is in flight, or with `is_unsure` nobody knows: it waits. */
+void hf_redis_queue_again(struct hf_redis_channel *channel, bool is_unsure);
+/* Names the group in flight, unless it is another attempt. */
+void hf_redis_begin_attempt(struct hf_redis_channel *channel, uint64_t number);
+size_t hf_redis_call_name(const struct hf_redis_store *store, uint64_t number,
+                          char name[HF_REDIS_CALL_NAME_SIZE]);
+/* Of a stream in Redis: a little longer than asked, so that it need not be set with each call. */
+uint64_t hf_redis_stream_ttl(uint32_t history_ttl_s);
+
+/* "<epoch>-*", or "" for none. */
+char *hf_redis_write_any(char *at, uint64_t epoch);
+#define HF_REDIS_ANY_SIZE 24
+
+/* redis_publish_once.c: the first of the channel's queue, which is unsure or conditional. */
+bool hf_redis_is_once(const struct hf_redis_op *op);
+void hf_redis_send_once(struct hf_redis_channel *channel);
 
 /* What a publication is in the scripts' ARGV: its size at most, its arguments, their writing. */
 size_t hf_redis_publication_size_max(const struct hf_publication_fields *fields);
 size_t hf_redis_publication_arguments(const struct hf_publication_fields *fields);
 char *hf_redis_write_publication(char *at, const struct hf_publication_fields *fields);
-const char *hf_redis_trim(uint32_t history_size); /* XADD's and XTRIM's "=" or "~" */
+const char *hf_redis_trim(uint32_t history_size); /* XTRIM's "=" or "~" */
 
-/* redis_change.c: the first of the channel's queue. */
+/* redis_change.c */
+
+/* EVALSHA, or EVAL for a script that Redis has forgotten, up to the keys' number. */
+size_t hf_redis_script_size(const struct hf_script *script, bool with_text);
+char *hf_redis_write_script(char *at, const struct hf_script *script, bool with_text, uint64_t keys,
+                            size_t arguments);
+/* The first of the channel's queue. */
 void hf_redis_send_remove(struct hf_redis_channel *channel);
 void hf_redis_send_mend(struct hf_redis_channel *channel);
 void hf_redis_send_bus(struct hf_redis_op *op);
+
+/* redis_presence.c: the first of the queue, with those that may go in the same call; a read. */
+void hf_redis_send_presence(struct hf_redis_store *store);
+void hf_redis_send_presence_read(struct hf_redis_op *op);
+/* Hands a join or leave on; false when the message is none. */
+bool hf_redis_deliver_presence(struct hf_redis_channel *channel, const struct hf_reply *message);
 
 /* redis_read.c */
 struct hf_redis_op *hf_redis_read_new(void);

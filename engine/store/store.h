@@ -12,9 +12,13 @@
  * S4  A read never writes, except that `create` gives a stream that has no epoch its first one.
  * S5  A stream holds entries of one epoch only, with consecutive offsets up to its top.
  * S6  on_disconnected forgets every listen; on_connected tells that listens are wanted anew.
+ * S7  A store that may have lost something takes nothing new before it was looked after: publishes
+ *     with history and removes wait while the store's life (on_connected) is not the one that
+ *     `admit` named last. Reads and mends do not wait, and overtake them.
  * Failures: while the store cannot be reached, requests wait up to config->wait_ms, then complete
- * with HF_EUNAVAILABLE. A publish that was sent when the connection broke completes with
- * HF_EUNKNOWN; reads are sent again. */
+ * with HF_EUNAVAILABLE. A publish that was sent when the connection broke is sent again, with history
+ * or an idempotency key, so that it is applied once; where that cannot be known, or for want of
+ * time, it completes with HF_EUNKNOWN. Reads are sent again. */
 #ifndef HF_STORE_STORE_H
 #define HF_STORE_STORE_H
 
@@ -42,16 +46,31 @@ struct hf_store_events {
     void *context;
 };
 
+#define HF_IDEMPOTENCY_TTL_S 300
+
+enum hf_publish_outcome {
+    HF_PUBLISHED,
+    HF_PUBLISH_REPEATED, /* the idempotency key was known: nothing was published */
+    HF_PUBLISH_OUTDATED, /* the version was not newer: nothing was published */
+};
+
 struct hf_store_publish {
     /* in, borrowed until the completion */
     struct hf_bytes channel;
     struct hf_stream_options options;
+    /* With a version, and history: it is dropped unless it is newer than the last one (of the same
+     * version_epoch, or of any when that is empty). */
     struct hf_publication_fields fields;
+    struct hf_bytes version_epoch;
+    struct hf_bytes idempotency_key; /* empty: none. One that was there is not published again */
+    uint32_t idempotency_ttl_s;      /* how long it is remembered; 0: HF_IDEMPOTENCY_TTL_S */
     void (*complete)(struct hf_store_publish *request);
     /* out */
     int result;
-    struct hf_position position; /* {0,0} without history */
-    /* the store's own */
+    enum hf_publish_outcome outcome;
+    /* {0,0} without history. Repeated: that of the first. Outdated: the top */
+    struct hf_position position;
+    /* the store's own; kept for a retry */
     void *internal[4];
 };
 
@@ -106,6 +125,10 @@ struct hf_store_bus {
     void *internal[4];
 };
 
+/* A client that waits for an END that does not come goes so long after its grace, with its leave
+ * told, as soon as the channel's presence is changed or refreshed again. */
+#define HF_PRESENCE_SLACK_MS 2000
+
 enum hf_presence_action {
     HF_PRESENCE_ADD,
     HF_PRESENCE_REFRESH, /* keeps a client, or adds it when it is not there */
@@ -143,7 +166,7 @@ struct hf_store_presence_read {
     /* out */
     int result;
     uint64_t clients, users;           /* without wants_entries */
-    struct hf_presence_entry *entries; /* one block with its texts, for the caller to free() */
+    struct hf_present_client *entries; /* one block with its texts, for the caller to free() */
     size_t count;
     void *internal[4];
 };
@@ -165,6 +188,7 @@ struct hf_store_ops {
     void (*presence_read)(struct hf_store *store, struct hf_store_presence_read *request);
     void (*listen)(struct hf_store *store, struct hf_bytes channel);
     void (*unlisten)(struct hf_store *store, struct hf_bytes channel);
+    void (*admit)(struct hf_store *store, uint64_t life); /* S7; any time */
     void (*flush)(struct hf_store *store); /* end of a loop turn: send what was gathered */
     /* Stop, or go on, reading publications: back-pressure of a slow port. */
     void (*pause)(struct hf_store *store, bool paused);

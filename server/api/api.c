@@ -185,13 +185,20 @@ static void not_offered(struct hf_http_request *request)
 int hf_api_add_routes(const struct hf_config *config, struct hf_routes *routes)
 {
     static const struct hf_http_route methods[] = {
-        {"/publish", hf_api_publish},     {"/broadcast", hf_api_broadcast},
-        {"/history", hf_api_history},     {"/history_remove", hf_api_history_remove},
-        {"/info", hf_api_info},           {"/subscribe", not_offered},
-        {"/unsubscribe", not_offered},    {"/disconnect", not_offered},
-        {"/refresh", not_offered},        {"/presence", not_offered},
-        {"/presence_stats", not_offered}, {"/channels", not_offered},
-        {"/batch", not_offered},          {"/rpc", not_offered},
+        {"/publish", hf_api_publish},
+        {"/broadcast", hf_api_broadcast},
+        {"/history", hf_api_history},
+        {"/history_remove", hf_api_history_remove},
+        {"/info", hf_api_info},
+        {"/subscribe", not_offered},
+        {"/unsubscribe", not_offered},
+        {"/disconnect", not_offered},
+        {"/refresh", not_offered},
+        {"/presence", hf_api_presence},
+        {"/presence_stats", hf_api_presence_stats},
+        {"/channels", not_offered},
+        {"/batch", not_offered},
+        {"/rpc", not_offered},
     };
 
     if (config->http_api.disabled) {

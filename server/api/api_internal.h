@@ -48,6 +48,7 @@ struct hf_api_publish_request {
     struct hf_slice b64data;
     struct hf_slice tags; /* raw JSON object of strings; empty when it has no member */
     struct hf_slice idempotency_key;
+    struct hf_slice version_epoch;
     uint64_t version;
     bool skip_history;
     bool delta;
@@ -77,8 +78,9 @@ bool hf_api_decode_base64(struct hf_slice text, struct hf_arena *arena, struct h
                           bool *is_memory);
 
 /* --- methods --- */
-hf_http_handler hf_api_publish, hf_api_broadcast;      /* api_publish.c */
-hf_http_handler hf_api_history, hf_api_history_remove; /* api_history.c */
-hf_http_handler hf_api_info;                           /* api_info.c */
+hf_http_handler hf_api_publish, hf_api_broadcast;       /* api_publish.c */
+hf_http_handler hf_api_history, hf_api_history_remove;  /* api_history.c */
+hf_http_handler hf_api_info;                            /* api_info.c */
+hf_http_handler hf_api_presence, hf_api_presence_stats; /* api_presence.c */
 
 #endif

@@ -6,18 +6,6 @@
 
 /* --- what publish and broadcast share ------------------------------------------------------- */
 
-/* What the request asks for beyond publishing and is not offered: answered, never ignored. */
-static bool asks_for_unoffered(const struct hf_api_publish_request *request)
-{
-    if (!hf_slice_is_empty(request->idempotency_key) || request->version != 0 || request->delta) {
-        hf_log(HF_LOG_DEBUG,
-               "publish with an option that is not offered (idempotency_key, version, delta)",
-               "channel=%.*s", (int)request->channel.len, request->channel.data);
-        return true;
-    }
-    return false;
-}
-
 /* Reads the body. 0, or the error to answer with; *is_malformed: HTTP 400 instead. */
 static int parse(struct hf_http_request *http, struct hf_arena *arena,
                  struct hf_api_publish_request *request, bool *is_malformed)
@@ -27,7 +15,7 @@ static int parse(struct hf_http_request *http, struct hf_arena *arena,
     *is_malformed = false;
     switch (hf_api_parse_publish(http->body, arena, channels_max, request)) {
     case HF_API_PARSED:
-        return asks_for_unoffered(request) ? HF_ERROR_NOT_AVAILABLE : 0;
+        return 0;
     case HF_API_PARSE_MALFORMED:
         *is_malformed = true;
         return HF_ERROR_BAD_REQUEST;
@@ -61,7 +49,11 @@ static int start(struct hf_worker *worker, struct hf_slice channel,
     struct hf_publish_params params = {
         .channel = {channel.data, channel.len},
         .fields = {.data = {request->data.data, request->data.len},
-                   .tags = {request->tags.data, request->tags.len}},
+                   .tags = {request->tags.data, request->tags.len},
+                   .version = request->version,
+                   .delta = request->delta},
+        .version_epoch = {request->version_epoch.data, request->version_epoch.len},
+        .idempotency_key = {request->idempotency_key.data, request->idempotency_key.len},
     };
     struct hf_channel_ref ref;
     int rc;

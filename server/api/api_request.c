@@ -128,6 +128,8 @@ enum hf_api_parse_result hf_api_parse_publish(struct hf_slice body, struct hf_ar
             take_bool(&json, &request->delta);
         } else if (hf_json_key_is(&key, HF_SLICE("version"))) {
             take_u64(&json, &request->version);
+        } else if (hf_json_key_is(&key, HF_SLICE("version_epoch"))) {
+            take_string(&json, arena, &request->version_epoch);
         } else {
             (void)hf_json_skip(&json);
         }

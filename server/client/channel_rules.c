@@ -179,6 +179,41 @@ enum hf_channel_error hf_channel_may_history(const struct hf_config *config, con
                                                                              : HF_CHANNEL_DENIED;
 }
 
+static bool may_read_presence(const struct hf_channel_options *options,
+                              const struct hf_channel_caller *caller)
+{
+    return is_permitted(caller, options->allow_presence_for_client,
+                        options->allow_presence_for_subscriber,
+                        options->allow_presence_for_anonymous);
+}
+
+enum hf_channel_error hf_channel_may_presence(const struct hf_config *config, const char *channel,
+                                              size_t len, const struct hf_channel_caller *caller,
+                                              struct hf_channel_ref *ref)
+{
+    enum hf_channel_error error = lookup_for_client(config, channel, len, ref);
+    if (error != HF_CHANNEL_OK) {
+        return error;
+    }
+    if (!ref->options->presence) {
+        return HF_CHANNEL_NOT_AVAILABLE;
+    }
+    return may_read_presence(ref->options, caller) || config->client.insecure ? HF_CHANNEL_OK
+                                                                              : HF_CHANNEL_DENIED;
+}
+
+bool hf_channel_gets_joins(const struct hf_config *config, const struct hf_channel_options *options,
+                           const struct hf_channel_caller *caller, bool asks)
+{
+    struct hf_channel_caller subscriber = *caller;
+    subscriber.is_subscribed = true;
+    if (!options->join_leave) {
+        return false;
+    }
+    return options->force_push_join_leave ||
+           (asks && (config->client.insecure || may_read_presence(options, &subscriber)));
+}
+
 struct hf_channel_position_flags hf_channel_position_flags(const struct hf_config *config,
                                                            const struct hf_channel_options *options,
                                                            const struct hf_channel_caller *caller,

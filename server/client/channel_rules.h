@@ -61,6 +61,17 @@ enum hf_channel_error hf_channel_may_history(const struct hf_config *config, con
                                              struct hf_channel_ref *ref)
     __attribute__((warn_unused_result));
 
+/* presence and presence_stats; presence off 108. */
+enum hf_channel_error hf_channel_may_presence(const struct hf_config *config, const char *channel,
+                                              size_t len, const struct hf_channel_caller *caller,
+                                              struct hf_channel_ref *ref)
+    __attribute__((warn_unused_result));
+
+/* Whether a permitted subscription is told of joins and leaves: forced by the namespace, or asked
+ * for by the client and allowed by presence access (as a subscriber) or by client.insecure. */
+bool hf_channel_gets_joins(const struct hf_config *config, const struct hf_channel_options *options,
+                           const struct hf_channel_caller *caller, bool asks);
+
 /* What a permitted subscription gets; positioned is always true with recoverable. */
 struct hf_channel_position_flags {
     bool positioned;

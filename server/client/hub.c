@@ -5,6 +5,7 @@
 
 #include <openssl/rand.h>
 
+#include "client/member.h"
 #include "client/publication_frame.h"
 #include "client/session_internal.h"
 #include "client/subscription.h"
@@ -22,6 +23,7 @@ struct hf_hub {
     size_t entry_count;
     uint64_t seed[2]; /* of the hash: channel names are chosen by clients */
     uint64_t random;  /* state of hf_hub_random, never 0 */
+    struct hf_members members;
     struct hf_session_output output;
     struct hf_arena arena; /* of the frame that is being decoded */
     struct hf_frame *ping_frames[HF_FRAMINGS];
@@ -410,6 +412,7 @@ struct hf_hub *hf_hub_open(struct hf_worker *worker)
         return NULL;
     }
     hub->random |= 1;
+    TAILQ_INIT(&hub->members);
     hf_session_output_init(&hub->output);
     /* Decoded commands are larger than their text, at worst by the size of a structure per few
      * bytes of a map. */
@@ -436,6 +439,11 @@ void hf_hub_close(struct hf_hub *hub)
 void hf_hub_flush(struct hf_hub *hub)
 {
     hf_session_output_flush(&hub->output);
+}
+
+struct hf_members *hf_hub_members(struct hf_hub *hub)
+{
+    return &hub->members;
 }
 
 struct hf_session_output *hf_hub_output(struct hf_hub *hub)

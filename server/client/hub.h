@@ -22,6 +22,7 @@
 #include "slice.h"
 
 struct hf_hub;
+struct hf_members;
 struct hf_subscription;
 struct hf_worker;
 
@@ -79,6 +80,9 @@ static inline struct hf_slice hf_hub_entry_channel(const struct hf_hub_entry *en
 {
     return hf_slice(entry->channel, entry->channel_len);
 }
+
+/* Those of this worker's subscriptions whose presence is refreshed (member.h). */
+struct hf_members *hf_hub_members(struct hf_hub *hub);
 
 /* What sessions of a worker share. */
 struct hf_session_output *hf_hub_output(struct hf_hub *hub);

@@ -111,9 +111,13 @@ void hf_session_execute(struct hf_session *session, const struct hf_command *com
         }
         break;
     case HF_COMMAND_PRESENCE:
-    case HF_COMMAND_PRESENCE_STATS: /* the two requests have one form */
         if (has_channel(session, request->presence.channel)) {
             hf_session_presence(session, command->id, request->presence.channel);
+        }
+        break;
+    case HF_COMMAND_PRESENCE_STATS:
+        if (has_channel(session, request->presence_stats.channel)) {
+            hf_session_presence_stats(session, command->id, request->presence_stats.channel);
         }
         break;
     case HF_COMMAND_HISTORY:
@@ -157,6 +161,10 @@ static struct hf_slice ordered_channel(const struct hf_command *command)
         return command->request.publish.channel;
     case HF_COMMAND_HISTORY:
         return command->request.history.channel;
+    case HF_COMMAND_PRESENCE:
+        return command->request.presence.channel;
+    case HF_COMMAND_PRESENCE_STATS:
+        return command->request.presence_stats.channel;
     default:
         return (struct hf_slice){0};
     }

@@ -88,18 +88,6 @@ static int check_publish(const struct hf_session *session, const struct hf_publi
     return data_error != 0 ? data_error : (int)allowed;
 }
 
-/* The client info that goes with a client's publication, as JSON. */
-static void write_client_info(const struct hf_session *session, struct hf_buffer *buffer)
-{
-    char text[HF_CLIENT_ID_TEXT_LEN + 1];
-    struct hf_client_info info = {0};
-
-    hf_session_client_text(session, text);
-    info.client = hf_slice(text, HF_CLIENT_ID_TEXT_LEN);
-    hf_buffer_reset(buffer);
-    hf_reply_json_client_info(buffer, &info);
-}
-
 void hf_session_publish(struct hf_session *session, uint32_t id,
                         const struct hf_publish_request *request)
 {
@@ -118,7 +106,8 @@ void hf_session_publish(struct hf_session *session, uint32_t id,
         return;
     }
     open->is_publish = true;
-    write_client_info(session, &worker->encode);
+    hf_buffer_reset(&worker->encode);
+    hf_session_write_client_info(session, &worker->encode);
     params = (struct hf_publish_params){
         .channel = {request->channel.data, request->channel.len},
         .options = hf_channel_stream_options(ref.options),
@@ -224,20 +213,6 @@ void hf_session_history(struct hf_session *session, uint32_t id,
 }
 
 /* --- what is not offered -------------------------------------------------------------------- */
-
-void hf_session_presence(struct hf_session *session, uint32_t id, struct hf_slice channel)
-{
-    /* The checks of the channel's name are those of history; presence itself is off everywhere. */
-    struct hf_channel_caller caller = caller_of(session, channel);
-    struct hf_channel_ref ref;
-    enum hf_channel_error error =
-        hf_channel_may_history(session->worker->config, channel.data, channel.len, &caller, &ref);
-
-    hf_session_reply_error(session, id,
-                           error == HF_CHANNEL_UNKNOWN || error == HF_CHANNEL_BAD_REQUEST
-                               ? (enum hf_error_code)error
-                               : HF_ERROR_NOT_AVAILABLE);
-}
 
 /* No subscription expires, as none was made with a token: each valid request is one too many. */
 void hf_session_sub_refresh(struct hf_session *session, uint32_t id,

@@ -23,8 +23,25 @@ void hf_session_client_text(const struct hf_session *session, char text[HF_CLIEN
     *out = '\0';
 }
 
+/* Tokens, which would name users, are not offered: everybody is the anonymous one. */
+struct hf_slice hf_session_user(const struct hf_session *session)
+{
+    (void)session;
+    return hf_slice("", 0);
+}
+
+void hf_session_write_client_info(const struct hf_session *session, struct hf_buffer *buffer)
+{
+    char text[HF_CLIENT_ID_TEXT_LEN + 1];
+    struct hf_client_info info = {.user = hf_session_user(session)};
+
+    hf_session_client_text(session, text);
+    info.client = hf_slice(text, HF_CLIENT_ID_TEXT_LEN);
+    hf_reply_json_client_info(buffer, &info);
+}
+
 /* A UUID of version 4 (RFC 9562: random but for version and variant). */
-static bool choose_client_id(struct hf_session *session)
+bool hf_session_choose_id(struct hf_session *session)
 {
     if (RAND_bytes(session->client_id, HF_CLIENT_ID_SIZE) != 1) {
         return false;
@@ -104,15 +121,11 @@ void hf_session_describe(const struct hf_session *session, struct hf_connect_res
     }
 }
 
-bool hf_session_set_connected(struct hf_session *session)
+void hf_session_set_connected(struct hf_session *session)
 {
-    if (!choose_client_id(session)) {
-        return false;
-    }
     session->state = HF_SESSION_CONNECTED;
     hf_counter_add(&session->worker->counters.clients, 1);
     schedule_first_ping(session);
-    return true;
 }
 
 static void reply(struct hf_session *session, uint32_t id)
@@ -135,12 +148,13 @@ void hf_session_connect(struct hf_session *session, uint32_t id,
     if (code == 0) {
         code = check_wishes(session, request);
     }
-    if (code == 0 && !hf_session_set_connected(session)) {
+    if (code == 0 && !hf_session_choose_id(session)) {
         code = HF_DISCONNECT_SERVER_ERROR;
     }
     if (code != 0) {
         hf_session_disconnect(session, (enum hf_disconnect_code)code);
         return;
     }
+    hf_session_set_connected(session);
     reply(session, id);
 }

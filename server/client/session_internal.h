@@ -57,7 +57,8 @@ struct hf_session_request {
     bool is_positioned : 1;
     bool is_recoverable : 1;
     bool rejects_unrecovered : 1;
-    bool is_waiting : 1; /* pages: not asked for yet, the output queue is too long */
+    struct hf_subscribe_params params; /* subscribe: while the presence is added */
+    bool is_waiting : 1;               /* pages: not asked for yet, the output queue is too long */
 };
 
 LIST_HEAD(hf_session_requests, hf_session_request);
@@ -113,12 +114,20 @@ void hf_session_connect(struct hf_session *session, uint32_t id,
 /* 0, or the code to disconnect with: whether the request's credentials let the client in. */
 int hf_session_check_credentials(const struct hf_session *session,
                                  const struct hf_connect_request *request);
-/* The session is connected: gets its id, is counted and pinged. False: no randomness. */
-bool hf_session_set_connected(struct hf_session *session);
+/* Gives the session its id. False: no randomness. */
+bool hf_session_choose_id(struct hf_session *session);
+/* The session is connected: it is counted and pinged from now on. */
+void hf_session_set_connected(struct hf_session *session);
 /* What the answer to connect says of the session itself, but for `client` (the caller's text). */
 void hf_session_describe(const struct hf_session *session, struct hf_connect_result *result);
 /* The client's UUID as text. */
 void hf_session_client_text(const struct hf_session *session, char text[HF_CLIENT_ID_TEXT_LEN + 1]);
+
+/* The client's user, "" for the anonymous one; borrowed from the session. */
+struct hf_slice hf_session_user(const struct hf_session *session);
+/* Appends the client info that others get with its publications, presence, joins and leaves: a JSON
+ * object. */
+void hf_session_write_client_info(const struct hf_session *session, struct hf_buffer *buffer);
 
 /* --- session_start.c --- */
 /* Forgets a start that has not come to its end. */
@@ -164,6 +173,14 @@ const struct hf_encoder *hf_session_encoder(const struct hf_session *session);
 enum hf_error_code hf_session_engine_error(int result);
 
 /* --- session_subscribe.c --- */
+
+/* Fills the request and the engine's parameters from what the client asked for. recovery_limit: of
+ * the configuration, 0 for none. */
+void hf_session_prepare_subscribe(struct hf_session_request *open,
+                                  const struct hf_subscribe_request *request,
+                                  const struct hf_channel_options *options,
+                                  struct hf_channel_position_flags flags, uint32_t recovery_limit,
+                                  struct hf_subscribe_params *params);
 void hf_session_subscribe(struct hf_session *session, uint32_t id,
                           const struct hf_subscribe_request *request);
 void hf_session_unsubscribe(struct hf_session *session, uint32_t id, struct hf_slice channel);
@@ -195,8 +212,11 @@ void hf_session_publish(struct hf_session *session, uint32_t id,
                         const struct hf_publish_request *request);
 void hf_session_history(struct hf_session *session, uint32_t id,
                         const struct hf_history_request *request);
-void hf_session_presence(struct hf_session *session, uint32_t id, struct hf_slice channel);
 void hf_session_sub_refresh(struct hf_session *session, uint32_t id,
                             const struct hf_sub_refresh_request *request);
+
+/* --- session_presence.c --- */
+void hf_session_presence(struct hf_session *session, uint32_t id, struct hf_slice channel);
+void hf_session_presence_stats(struct hf_session *session, uint32_t id, struct hf_slice channel);
 
 #endif

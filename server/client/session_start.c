@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "client/member.h"
 #include "client/publication_frame.h"
 #include "log.h"
 
@@ -140,9 +141,10 @@ static void go_live(struct start_channel *channel, struct hf_session_request *re
 static void finish(struct hf_session *session)
 {
     struct hf_session_start *start = session->start;
-    int code = hf_session_set_connected(session) ? write_connect(session, start)
-                                                 : HF_DISCONNECT_SERVER_ERROR;
+    int code;
 
+    hf_session_set_connected(session);
+    code = write_connect(session, start);
     if (code != 0) {
         hf_session_disconnect(session, (enum hf_disconnect_code)code);
         return;
@@ -153,6 +155,9 @@ static void finish(struct hf_session *session)
         struct hf_session_request *request = channel->request;
 
         channel->request = NULL;
+        if (channel->subscription->is_member) {
+            hf_member_tell_join(channel->subscription);
+        }
         if (channel->is_live || channel->position.epoch == HF_EPOCH_NONE) {
             go_live(channel, request);
         } else {
@@ -231,7 +236,54 @@ static int check_wish(const struct hf_session *session, struct hf_slice channel,
                                                                       : HF_DISCONNECT_CHANNEL_LIMIT;
 }
 
-/* Asks the engine for one channel. False: it did not take the request. */
+/* The client is present where that is kept: what it subscribes to can be asked for. */
+static void on_present(void *context, int rc, bool has_returned)
+{
+    struct hf_session_request *request = context;
+    struct hf_session *session = request->session;
+
+    if (session == NULL || hf_session_is_closing(session)) {
+        hf_session_request_free(request);
+        return;
+    }
+    if (rc == HF_OK) {
+        hf_member_added(request->subscription, has_returned);
+        rc = hf_subscribe(request->subscription->entry->watch, &request->params, false,
+                          on_subscribed, request);
+    }
+    if (rc != HF_OK) {
+        (void)hf_session_engine_error(rc);
+        hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
+        hf_session_request_free(request);
+    }
+}
+
+static int ask_engine(struct hf_session_request *request)
+{
+    struct hf_subscription *subscription = request->subscription;
+
+    if (hf_member_keeps_presence(subscription)) {
+        return hf_member_add(subscription, on_present, request);
+    }
+    return hf_subscribe(subscription->entry->watch, &request->params, false, on_subscribed,
+                        request);
+}
+
+/* Who only looks in is no member of the channel. */
+static struct hf_subscription *new_subscription(struct hf_session *session, struct hf_slice channel,
+                                                const struct hf_channel_options *options)
+{
+    struct hf_channel_options without_members = *options;
+
+    if (!session->transport->is_transient) {
+        return hf_subscription_new(session, channel, options);
+    }
+    without_members.presence = false;
+    without_members.join_leave = false;
+    return hf_subscription_new(session, channel, &without_members);
+}
+
+/* Asks for one channel. False: the engine did not take the request. */
 static bool ask(struct hf_session *session, const struct hf_connect_sub *wish,
                 const struct hf_channel_caller *caller, const struct hf_channel_options *options)
 {
@@ -241,29 +293,24 @@ static bool ask(struct hf_session *session, const struct hf_connect_sub *wish,
     struct hf_channel_position_flags flags = hf_channel_position_flags(
         config, options, caller, asked->positioned, asked->recoverable || asked->recover);
     struct hf_session_request *request = hf_session_request_add(session, 0, wish->channel);
-    uint32_t limit = config->client.recovery_max_publication_limit;
-    struct hf_subscribe_params params = {
-        .recover = flags.recoverable && asked->recover,
-        .recovery_limit = limit == 0 ? HF_LIMIT_NONE : limit,
-    };
     struct hf_subscription *subscription =
-        request != NULL ? hf_subscription_new(session, wish->channel, options) : NULL;
+        request != NULL ? new_subscription(session, wish->channel, options) : NULL;
 
     if (subscription != NULL) {
-        if (params.recover) {
-            params.since.offset = asked->offset;
-            params.since.epoch = hf_epoch_parse(asked->epoch.data, asked->epoch.len);
-        }
+        hf_session_prepare_subscribe(request, asked, options, flags,
+                                     config->client.recovery_max_publication_limit,
+                                     &request->params);
         subscription->request = request;
         request->subscription = subscription;
-        if (hf_subscribe(subscription->entry->watch, &params, false, on_subscribed, request) ==
-            HF_OK) {
+        subscription->gets_joins =
+            hf_channel_gets_joins(config, options, caller, asked->join_leave);
+        if (ask_engine(request) == HF_OK) {
             start->channels[start->count++] = (struct start_channel){
                 .subscription = subscription,
                 .since_offset = asked->offset,
-                .is_positioned = flags.positioned,
-                .is_recoverable = flags.recoverable,
-                .was_recovering = asked->recover,
+                .is_positioned = request->is_positioned,
+                .is_recoverable = request->is_recoverable,
+                .was_recovering = request->has_recover,
             };
             start->pending++;
             return true;
@@ -299,6 +346,9 @@ void hf_session_start(struct hf_session *session, const struct hf_connect_reques
 {
     int code = hf_session_check_credentials(session, request);
 
+    if (code == 0 && !hf_session_choose_id(session)) {
+        code = HF_DISCONNECT_SERVER_ERROR;
+    }
     if (code == 0) {
         session->start =
             calloc(1, sizeof(*session->start) + request->subs_count * sizeof(struct start_channel));

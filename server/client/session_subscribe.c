@@ -1,5 +1,6 @@
 #include "client/session_internal.h"
 
+#include "client/member.h"
 #include "client/publication_frame.h"
 
 /* The checks that need no engine, in the protocol's order. 0 with *ref, an error code, or a
@@ -104,6 +105,9 @@ static void go_on(struct hf_session_request *request,
 {
     struct hf_subscription *subscription = request->subscription;
 
+    if (subscription->is_member) {
+        hf_member_tell_join(subscription);
+    }
     if (engine_result->live) {
         subscription->request = NULL;
         subscription->state = HF_SUBSCRIPTION_LIVE;
@@ -138,24 +142,70 @@ static void on_subscribed(void *context, int rc, const struct hf_subscribe_resul
     hf_session_resume(session, channel_hash);
 }
 
-/* Fills the request and the engine's parameters from the command. */
-static void prepare(struct hf_session_request *open, const struct hf_subscribe_request *request,
-                    struct hf_channel_position_flags flags, uint32_t recovery_limit,
-                    struct hf_subscribe_params *params)
+/* The client is present: what it subscribes to can be asked for. */
+static void on_present(void *context, int rc, bool has_returned)
 {
-    bool recovers = flags.recoverable && request->recover;
+    struct hf_session_request *request = context;
+    struct hf_session *session = request->session;
+    struct hf_subscription *subscription = request->subscription;
+    uint64_t channel_hash = request->channel_hash;
 
-    open->has_recover = request->recover;
+    if (session == NULL || hf_session_is_closing(session)) {
+        hf_session_request_free(request);
+        return;
+    }
+    if (rc != HF_OK) {
+        hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
+        hf_session_request_free(request);
+        return;
+    }
+    if (subscription != NULL) {
+        hf_member_added(subscription, has_returned);
+        rc = hf_subscribe(subscription->entry->watch, &request->params, false, on_subscribed,
+                          request);
+        if (rc == HF_OK) {
+            return;
+        }
+        hf_subscription_free(subscription);
+        hf_session_reply_error(session, request->id, hf_session_engine_error(rc));
+    }
+    hf_session_request_free(request);
+    hf_session_resume(session, channel_hash);
+}
+
+/* Asks the engine for the channel, after having made the client present where that is kept. */
+static int ask(struct hf_subscription *subscription, struct hf_session_request *request,
+               const struct hf_subscribe_params *params)
+{
+    if (hf_member_keeps_presence(subscription)) {
+        request->params = *params;
+        return hf_member_add(subscription, on_present, request);
+    }
+    return hf_subscribe(subscription->entry->watch, params, false, on_subscribed, request);
+}
+
+void hf_session_prepare_subscribe(struct hf_session_request *open,
+                                  const struct hf_subscribe_request *request,
+                                  const struct hf_channel_options *options,
+                                  struct hf_channel_position_flags flags, uint32_t recovery_limit,
+                                  struct hf_subscribe_params *params)
+{
+    bool is_cache = options->force_recovery_mode == HF_RECOVERY_MODE_CACHE;
+    bool is_asked = request->recover || (is_cache && options->auto_cache_recover);
+    bool recovers = flags.recoverable && is_asked;
+
+    open->has_recover = is_asked;
     open->is_positioned = flags.positioned;
     open->is_recoverable = flags.recoverable;
     open->rejects_unrecovered =
-        recovers && (request->flag & HF_SUBSCRIBE_FLAG_REJECT_UNRECOVERED) != 0;
+        recovers && !is_cache && (request->flag & HF_SUBSCRIBE_FLAG_REJECT_UNRECOVERED) != 0;
     open->since_offset = request->offset;
     *params = (struct hf_subscribe_params){
         .recover = recovers,
+        .latest = recovers && is_cache,
         .recovery_limit = recovery_limit == 0 ? HF_LIMIT_NONE : recovery_limit,
     };
-    if (recovers) {
+    if (recovers && request->recover) {
         params->since.offset = request->offset;
         params->since.epoch = hf_epoch_parse(request->epoch.data, request->epoch.len);
     }
@@ -178,12 +228,15 @@ static void start_subscribe(struct hf_session *session, uint32_t id,
     if (open == NULL) {
         return;
     }
-    prepare(open, request, flags, config->client.recovery_max_publication_limit, &params);
+    hf_session_prepare_subscribe(open, request, options, flags,
+                                 config->client.recovery_max_publication_limit, &params);
     subscription = hf_subscription_new(session, request->channel, options);
     if (subscription != NULL) {
         subscription->request = open;
         open->subscription = subscription;
-        rc = hf_subscribe(subscription->entry->watch, &params, false, on_subscribed, open);
+        subscription->gets_joins =
+            hf_channel_gets_joins(config, options, caller, request->join_leave);
+        rc = ask(subscription, open, &params);
     }
     if (rc != HF_OK) {
         if (subscription != NULL) {

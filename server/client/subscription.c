@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "client/member.h"
 #include "client/session_internal.h"
 
 /* A scan of pointers; the channel's text is compared once, by the hub's hash table. */
@@ -53,7 +54,8 @@ struct hf_subscription *hf_subscription_new(struct hf_session *session, struct h
     if (!reserve_subscription(session)) {
         return NULL;
     }
-    subscription = calloc(1, sizeof(*subscription));
+    subscription =
+        hf_member_is_wanted(options) ? hf_member_new(options) : calloc(1, sizeof(*subscription));
     if (subscription == NULL) {
         return NULL;
     }
@@ -83,6 +85,9 @@ void hf_subscription_free(struct hf_subscription *subscription)
         if (subscription->request->is_waiting) {
             hf_session_request_free(subscription->request);
         }
+    }
+    if (subscription->is_member) {
+        hf_member_leave(subscription);
     }
     hf_hub_remove(subscription);
     free(subscription);

@@ -29,6 +29,8 @@ struct hf_subscription {
     uint32_t hub_index;
     uint32_t session_index; /* place in session->subscriptions */
     uint8_t state;          /* enum hf_subscription_state */
+    bool is_member : 1;     /* it is the first part of a struct hf_member */
+    bool gets_joins : 1;    /* joins and leaves are pushed to it */
 };
 
 /* The stream was lost under a live subscription: the client is told with code 2500, and the

@@ -39,6 +39,7 @@ enum hf_api_error_mode {
 /* How a client recovers; the peer's mode "cache" is not offered yet. */
 enum hf_recovery_mode {
     HF_RECOVERY_MODE_STREAM, /* option values "" and "stream" */
+    HF_RECOVERY_MODE_CACHE,  /* "cache": the newest publication is all that counts */
 };
 
 /* What may be subscribed to in a namespace; the peer's other types are not offered. */
@@ -64,6 +65,7 @@ struct hf_channel_options {
     bool force_positioning;
     bool allow_positioning;
     enum hf_recovery_mode force_recovery_mode;
+    bool auto_cache_recover; /* with mode cache: everybody recovers, asked or not */
 
     bool allow_subscribe_for_client;
     bool allow_subscribe_for_anonymous; /* only adds user "" to the former */
@@ -72,6 +74,13 @@ struct hf_channel_options {
     bool allow_publish_for_client;
     bool allow_publish_for_subscriber;
     bool allow_publish_for_anonymous; /* only adds user "" to the two above */
+
+    bool presence;              /* who is subscribed is remembered */
+    bool join_leave;            /* who subscribes and unsubscribes is told */
+    bool force_push_join_leave; /* ... to every subscriber, asked or not */
+    bool allow_presence_for_client;
+    bool allow_presence_for_subscriber;
+    bool allow_presence_for_anonymous; /* only adds user "" to the two above */
 
     bool allow_history_for_client;
     bool allow_history_for_subscriber;
@@ -101,6 +110,7 @@ struct hf_config_redis {
     char *client_name; /* "" = none */
     int64_t connect_timeout_ms;
     int64_t io_timeout_ms;
+    int64_t presence_ttl_ms; /* with the memory engine too */
 };
 
 struct hf_config_engine {
@@ -119,6 +129,7 @@ struct hf_config_client {
     uint32_t connection_rate_limit; /* new connections per second of this node; 0 = no limit */
     uint32_t history_max_publication_limit;  /* per history call; 0 = no limit */
     uint32_t recovery_max_publication_limit; /* per recovery; 0 = all that the stream holds */
+    int64_t presence_update_interval_ms;     /* at least 1 s; below presence_ttl_ms */
     uint32_t concurrency;                    /* 0 or 1: commands run one after another */
     bool insecure;
     bool allow_anonymous_connect_without_token;
@@ -178,6 +189,7 @@ struct hf_config_holdfast {
     uint64_t tails_max_bytes;        /* all streams of the node */
     uint32_t page_max_publications;  /* one page of recovered publications */
     uint64_t page_max_bytes;         /* same */
+    int64_t presence_leave_delay_ms; /* a user who is back within it has not left; 0 = off */
     int64_t store_wait_ms;           /* requests wait so long for a store that is away */
     int64_t node_timeout_ms;         /* another node is given up after so long a silence */
     uint32_t witnesses_max;          /* positions remembered of channels not followed here */

@@ -80,7 +80,7 @@ static const struct hf_option_choice error_modes[] = {
 static const struct hf_option_choice recovery_modes[] = {
     {"", HF_RECOVERY_MODE_STREAM, true},
     {"stream", HF_RECOVERY_MODE_STREAM, true},
-    {"cache", 0, false},
+    {"cache", HF_RECOVERY_MODE_CACHE, true},
     {NULL, 0, false},
 };
 
@@ -128,6 +128,8 @@ const struct hf_option hf__options[] = {
              "time to open a connection"),
     DURATION("engine.redis.io_timeout", AT(engine.redis.io_timeout_ms), "4s", 1, HOUR, 0,
              "time for an answer"),
+    DURATION("engine.redis.presence_ttl", AT(engine.redis.presence_ttl_ms), "60s", SECOND, 24 * HOUR,
+             0, "clients of a node that died leave the presence after this time (any engine)"),
 
     LIST("client.allowed_origins", AT(client.allowed_origins),
          "globs of web page origins that may connect; \"*\" alone = all, empty = only clients that "
@@ -159,6 +161,9 @@ const struct hf_option hf__options[] = {
         0, COUNT_MAX, 0,
         "publications one recovery may deliver; 0 = all that the stream holds (the peer takes 300 "
         "instead)"),
+    DURATION("client.presence_update_interval", AT(client.presence_update_interval_ms), "27s",
+             SECOND, 24 * HOUR, 0,
+             "time between refreshes of a client's presence; shorter than engine.redis.presence_ttl"),
     INT("client.concurrency", AT(client.concurrency), "0", 0, 1, 0,
         "0 or 1: commands of a connection run one after another; more is not offered"),
     FLAG("client.insecure", AT(client.insecure), "false",
@@ -257,6 +262,10 @@ const struct hf_option hf__options[] = {
         "publications of one page of a recovery"),
     BYTES("holdfast.page_max_bytes", AT(holdfast.page_max_bytes), "256KiB", 1, GIB, 0,
           "bytes of one page of a recovery; a larger publication makes a page of its own"),
+    DURATION("holdfast.presence_leave_delay", AT(holdfast.presence_leave_delay_ms), "0s", 0, HOUR, 0,
+             "a user (not the anonymous one) who unsubscribes or is cut off stays present for this "
+             "time; back within it, on any node, nobody is told of a leave and a join; 0 = gone at "
+             "once"),
     DURATION("holdfast.store_wait", AT(holdfast.store_wait_ms), "4s", 0, HOUR, 0,
              "time that requests wait for a store that is away; 0 = they fail at once"),
     DURATION("holdfast.node_timeout", AT(holdfast.node_timeout_ms), "3s", 100, HOUR, 0,
@@ -310,7 +319,9 @@ const struct hf_option hf__channel_options[] = {
     FLAG("allow_positioning", IN(allow_positioning), "false",
          "subscriptions that ask for it are positioned"),
     ENUM("force_recovery_mode", IN(force_recovery_mode), "", recovery_modes,
-         "empty or stream: all that was missed"),
+         "stream (also empty): all that was missed; cache: only the newest publication"),
+    FLAG("auto_cache_recover", IN(auto_cache_recover), "false",
+         "with recovery mode cache: every subscriber gets the newest publication"),
     FLAG("allow_subscribe_for_client", IN(allow_subscribe_for_client), "false",
          "clients may subscribe"),
     FLAG("allow_subscribe_for_anonymous", IN(allow_subscribe_for_anonymous), "false",
@@ -327,6 +338,17 @@ const struct hf_option hf__channel_options[] = {
     FLAG("allow_history_for_subscriber", IN(allow_history_for_subscriber), "false",
          "subscribers may read the history"),
     FLAG("allow_history_for_anonymous", IN(allow_history_for_anonymous), "false",
+         "with one of the others: also the anonymous user"),
+    FLAG("presence", IN(presence), "false", "who is subscribed to a channel is remembered"),
+    FLAG("join_leave", IN(join_leave), "false",
+         "who subscribes and unsubscribes is told to subscribers that ask for it"),
+    FLAG("force_push_join_leave", IN(force_push_join_leave), "false",
+         "with join_leave: told to every subscriber"),
+    FLAG("allow_presence_for_client", IN(allow_presence_for_client), "false",
+         "clients may ask who is present"),
+    FLAG("allow_presence_for_subscriber", IN(allow_presence_for_subscriber), "false",
+         "subscribers may ask who is present"),
+    FLAG("allow_presence_for_anonymous", IN(allow_presence_for_anonymous), "false",
          "with one of the others: also the anonymous user"),
     ENUM("publication_data_format", IN(publication_data_format), "", data_formats,
          "what payloads must be; empty = channel.publication_data_format"),

@@ -97,7 +97,7 @@ static const struct hf_peer_key channel_proxy_keys[] = {
 static const struct hf_peer_key client_keys[] = {
     OBJECT("token", token_keys), OBJECT("subscription_token", subscription_token_keys),
     ZERO("disallow_anonymous_connection_tokens"), LEAF("expired_close_delay", "25s"),
-    LEAF("expired_sub_close_delay", "25s"), LEAF("presence_update_interval", "27s"),
+    LEAF("expired_sub_close_delay", "25s"),
     LEAF("channel_position_check_delay", "40s"), ZERO("channel_position_max_time_lag"),
     ZERO("user_connection_limit"), ZERO("insecure_skip_token_signature_verify"),
     ZERO("user_id_http_header"), OBJECT("subscribe_to_user_personal_channel", personal_channel_keys),
@@ -172,7 +172,7 @@ static const struct hf_peer_key usage_stats_keys[] = {LEAF("disabled", ANY), END
     LEAF("force_resp2", ANY), OBJECT("tls", tls_keys), OBJECT("sentinel_tls", tls_keys),           \
         ZERO("cluster_address"), ZERO("sentinel_address"), ZERO("sentinel_master_name"),           \
         ZERO("sentinel_user"), ZERO("sentinel_password"), ZERO("sentinel_client_name"),            \
-        ZERO("history_use_lists"), LEAF("presence_ttl", "60s"),                                    \
+        ZERO("history_use_lists"),                                                                 \
         ZERO("presence_hash_field_ttl"), ZERO("presence_user_mapping"),                            \
         OBJECT("replica_client", enabled_keys)
 
@@ -181,7 +181,7 @@ static const struct hf_peer_key engine_redis_keys[] = {REDIS_TOPOLOGY_KEYS, END}
 static const struct hf_peer_key engine_keys[] = {OBJECT("redis", engine_redis_keys), END};
 
 static const struct hf_peer_key other_redis_keys[] = {
-    REDIS_TOPOLOGY_KEYS, LEAF("address", ANY), LEAF("prefix", ANY), LEAF("db", ANY),
+    REDIS_TOPOLOGY_KEYS, LEAF("presence_ttl", "60s"), LEAF("address", ANY), LEAF("prefix", ANY), LEAF("db", ANY),
     LEAF("user", ANY), LEAF("password", ANY), LEAF("client_name", ANY),
     LEAF("connect_timeout", ANY), LEAF("io_timeout", ANY), END,
 };
@@ -215,11 +215,9 @@ static const struct hf_peer_key rpc_keys[] = {
 };
 
 const struct hf_peer_key hf__peer_channel_keys[] = {
-    ZERO("auto_cache_recover"), ZERO("presence"), ZERO("join_leave"),
-    ZERO("force_push_join_leave"), ZERO("map_clients_presence_channel_prefix"),
+    ZERO("map_clients_presence_channel_prefix"),
     ZERO("map_users_presence_channel_prefix"), ZERO("channel_regex"),
-    ZERO("allow_presence_for_subscriber"), ZERO("allow_presence_for_client"),
-    ZERO("allow_presence_for_anonymous"), ZERO("allowed_delta_types"), ZERO("delta_publish"),
+    ZERO("allowed_delta_types"), ZERO("delta_publish"),
     ZERO("allow_tags_filter"), ZERO("subscribe_proxy_enabled"),
     LEAF("subscribe_proxy_name", "default"), ZERO("publish_proxy_enabled"),
     LEAF("publish_proxy_name", "default"), ZERO("sub_refresh_proxy_enabled"),

@@ -87,11 +87,31 @@ static void check_history(struct hf_loader *loader, const char *path,
         hf__loader_error(loader, path,
                          "force_recovery needs history: set history_size and history_ttl");
     }
+    if (options->auto_cache_recover &&
+        !(options->force_recovery && options->force_recovery_mode == HF_RECOVERY_MODE_CACHE)) {
+        hf__loader_error(loader, path,
+                         "auto_cache_recover needs force_recovery and force_recovery_mode cache");
+    }
     if (!has_history &&
         (options->allow_recovery || options->force_positioning || options->allow_positioning)) {
         hf__loader_warning(loader, path,
                            "allow_recovery, force_positioning and allow_positioning have no effect "
                            "without history_size and history_ttl");
+    }
+}
+
+static void check_presence(struct hf_loader *loader, const char *path,
+                           const struct hf_channel_options *options)
+{
+    const struct hf_config *config = loader->config;
+    if (options->presence &&
+        config->client.presence_update_interval_ms >= config->engine.redis.presence_ttl_ms) {
+        hf__loader_error(loader, path,
+                         "presence needs a client.presence_update_interval that is shorter than "
+                         "engine.redis.presence_ttl: present clients would vanish in between");
+    }
+    if (options->force_push_join_leave && !options->join_leave) {
+        hf__loader_warning(loader, path, "force_push_join_leave has no effect without join_leave");
     }
 }
 
@@ -162,6 +182,7 @@ static void check_namespaces(struct hf_loader *loader)
             snprintf(path, sizeof(path), "channel.namespaces[%zu] (%.40s)", i, options->name);
         }
         check_history(loader, path, options);
+        check_presence(loader, path, options);
         check_permissions(loader, path, options);
     }
 }
@@ -342,6 +363,7 @@ void hf__validate(struct hf_loader *loader)
     loader->source = "configuration";
     check_client(loader);
     check_history(loader, "channel.without_namespace", &config->channel.without_namespace);
+    check_presence(loader, "channel.without_namespace", &config->channel.without_namespace);
     check_permissions(loader, "channel.without_namespace", &config->channel.without_namespace);
     check_namespaces(loader);
     check_paths(loader);

@@ -210,6 +210,7 @@ static const struct hf_transport poll_transport = {
     .drop = drop,
     .encoder = &hf_encoder_json_item,
     .is_unidirectional = true,
+    .is_transient = true,
     .start = start,
     .send_publication = send_publication,
 };

@@ -67,6 +67,8 @@ struct hf_transport {
     const struct hf_encoder *encoder;
     /* The client sends nothing after its connect request: no commands, no pongs. */
     bool is_unidirectional;
+    /* Its sessions are over with one answer: they are nobody's presence. */
+    bool is_transient;
     /* Fills `session` and `node` of the answer to connect. They live as long as the connection. */
     void (*describe)(const struct hf_connection *connection, struct hf_connect_result *result);
     /* A unidirectional session has started; its connect push follows. */

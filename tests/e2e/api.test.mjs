@@ -36,13 +36,22 @@ test('server API', { timeout: 60000 }, async (t) => {
     assert.deepEqual(await errorOf('publish', { channel: 'nowhere:a', data: 1 }), { code: 102, message: 'unknown channel' });
   });
 
-  await t.test('publish options that are not offered -> error 108, not silence', async () => {
-    const { offset } = await api.history('chat:options', { limit: 0 });
-    for (const option of [{ idempotency_key: 'k' }, { version: 3 }, { delta: true }]) {
-      const error = await errorOf('publish', { channel: 'chat:options', data: 1, ...option });
-      assert.equal(error.code, 108, JSON.stringify(option));
-    }
-    assert.equal((await api.history('chat:options', { limit: 0 })).offset, offset, 'nothing was published');
+  await t.test('idempotency_key, version, version_epoch, delta -> applied once, the newest stays', async () => {
+    const publish = (options) => api.call('publish', { channel: 'chat:options', data: 1, ...options });
+    const first = await publish({ idempotency_key: 'k' });
+    assert.equal(first.offset, 1);
+    assert.deepEqual(await publish({ idempotency_key: 'k' }), first);
+    assert.equal((await publish({ version: 3, version_epoch: 'a' })).offset, 2);
+    assert.equal((await publish({ version: 3, version_epoch: 'a' })).offset, 2);
+    assert.equal((await publish({ version: 1, version_epoch: 'b' })).offset, 3);
+    assert.equal((await publish({ delta: true })).offset, 4);
+    assert.equal((await api.history('chat:options', { limit: 0 })).offset, 4);
+    assert.deepEqual(await api.call('publish', { channel: 'live:a', data: 1, idempotency_key: 'k' }), {});
+    assert.deepEqual(await api.call('publish', { channel: 'live:a', data: 1, idempotency_key: 'k' }), {});
+    const broadcast = { channels: ['chat:o1', 'chat:o2'], data: 1, idempotency_key: 'b' };
+    const { responses } = await api.call('broadcast', broadcast);
+    assert.equal(responses[0].result.offset, 1);
+    assert.deepEqual((await api.call('broadcast', broadcast)).responses, responses);
   });
 
   await t.test('skip_history, tags, b64data -> as the peer has them', async (t) => {

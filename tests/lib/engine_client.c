@@ -63,8 +63,7 @@ static void see(struct hf_subscriber *subscriber, const struct hf_publication *p
     }
     if (position.offset != 0 && (position.epoch != subscriber->position.epoch ||
                                  position.offset != subscriber->position.offset + 1)) {
-        violate(cluster,
-                "I2: %s: %zu came at %" PRIu64 "-%" PRIu64 " behind %" PRIu64 "-%" PRIu64,
+        violate(cluster, "I2: %s: %zu came at %" PRIu64 "-%" PRIu64 " behind %" PRIu64 "-%" PRIu64,
                 subscriber->channel, n, position.epoch, position.offset, subscriber->position.epoch,
                 subscriber->position.offset);
     }
@@ -446,8 +445,8 @@ void hf_cluster_fail(struct hf_cluster *cluster, const char *condition, uint64_t
     }
     for (size_t i = 0; i < cluster->subscriber_count && i < 8; i++) {
         const struct hf_subscriber *it = cluster->subscribers[i];
-        print_error("subscriber of %s on %u: live %d at %" PRIu64 "-%" PRIu64
-                    ", received %" PRIu64 ", recovered %u, refused %u, lost %u, errors %u (%d)\n",
+        print_error("subscriber of %s on %u: live %d at %" PRIu64 "-%" PRIu64 ", received %" PRIu64
+                    ", recovered %u, refused %u, lost %u, errors %u (%d)\n",
                     it->channel, it->client, it->is_live, it->position.epoch, it->position.offset,
                     it->received, it->recoveries, it->refusals, it->losses, it->errors,
                     it->last_error);
@@ -484,8 +483,8 @@ static struct hf_published *new_published(struct hf_cluster *cluster, const char
 {
     if (cluster->published_count == cluster->published_capacity) {
         cluster->published_capacity = cluster->published_capacity * 2 + 256;
-        cluster->published = must(realloc(cluster->published, cluster->published_capacity *
-                                                                  sizeof *cluster->published));
+        cluster->published = must(
+            realloc(cluster->published, cluster->published_capacity * sizeof *cluster->published));
     }
     struct hf_published *published = must(calloc(1, sizeof *published));
     cluster->published[cluster->published_count++] = published;
@@ -508,6 +507,8 @@ struct hf_published *hf_cluster_send(struct hf_cluster *cluster, unsigned client
         .channel = bytes_of(published->channel),
         .options = cluster->options,
         .fields = {.data = {payload, (size_t)len + cluster->pad}},
+        .idempotency_key =
+            bytes_of(cluster->idempotency_key != NULL ? cluster->idempotency_key : ""),
     };
     int result = hf_publish(cluster->clients[client].port, &params, on_published, publishing);
     cluster->published_open++;
@@ -543,9 +544,8 @@ struct hf_subscriber *hf_subscriber_new(struct hf_cluster *cluster, const char *
 {
     if (cluster->subscriber_count == cluster->subscriber_capacity) {
         cluster->subscriber_capacity = cluster->subscriber_capacity * 2 + 16;
-        cluster->subscribers =
-            must(realloc(cluster->subscribers,
-                         cluster->subscriber_capacity * sizeof(struct hf_subscriber *)));
+        cluster->subscribers = must(realloc(
+            cluster->subscribers, cluster->subscriber_capacity * sizeof(struct hf_subscriber *)));
     }
     struct hf_subscriber *subscriber = must(calloc(1, sizeof *subscriber));
     cluster->subscribers[cluster->subscriber_count++] = subscriber;

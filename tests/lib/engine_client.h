@@ -57,18 +57,18 @@ struct hf_subscriber {
     unsigned visit;          /* counts watches, so that late answers are known as such */
     bool is_live;
     bool was_asked_to_recover;
-    struct hf_position position; /* of the last publication, or what it was told */
-    struct hf_position begin;    /* of its unbroken story */
+    struct hf_position position;       /* of the last publication, or what it was told */
+    struct hf_position begin;          /* of its unbroken story */
     struct hf_subscribe_result answer; /* the last one; its page is not kept */
-    unsigned answers;    /* with HF_OK, further pages included */
-    unsigned pages;      /* answers that held publications */
-    unsigned recoveries; /* entries answered with `recovered` */
-    unsigned refusals;   /* asked to recover and answered that it cannot be */
-    unsigned losses;     /* on_lost, or a page that could not be had */
-    unsigned errors;     /* other answers */
+    unsigned answers;                  /* with HF_OK, further pages included */
+    unsigned pages;                    /* answers that held publications */
+    unsigned recoveries;               /* entries answered with `recovered` */
+    unsigned refusals;                 /* asked to recover and answered that it cannot be */
+    unsigned losses;                   /* on_lost, or a page that could not be had */
+    unsigned errors;                   /* other answers */
     int last_error;
-    uint64_t received;   /* publications in all */
-    uint64_t heard_ms;   /* when the last one came, or it was told something */
+    uint64_t received; /* publications in all */
+    uint64_t heard_ms; /* when the last one came, or it was told something */
     size_t page_bytes_max;
     unsigned char *seen; /* by number, in this story */
     size_t seen_size;
@@ -76,9 +76,10 @@ struct hf_subscriber {
 
 struct hf_cluster {
     struct hf_redis_server *redis;
-    struct hf_engine_config config; /* for the nodes to come */
+    struct hf_engine_config config;   /* for the nodes to come */
     struct hf_stream_options options; /* for publications and the subscribers to come */
     size_t pad;                       /* bytes that payloads are longer than their number */
+    const char *idempotency_key;      /* of publications to come; NULL: none */
     struct hf_engine_client clients[HF_CLUSTER_CLIENTS_MAX];
     unsigned client_count;
     struct hf_published **published; /* by number - 1 */

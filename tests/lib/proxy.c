@@ -58,7 +58,7 @@ static void close_link(struct link *link)
 static void accept_link(struct hf_proxy *proxy)
 {
     struct sockaddr_in address = loopback(proxy->server_port);
-    int yes = 1, client = accept(proxy->listener, NULL, NULL);
+    int yes = 1, client = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC);
     if (client < 0) {
         return;
     }
@@ -67,7 +67,7 @@ static void accept_link(struct hf_proxy *proxy)
     while (link < proxy->links + LINKS_MAX && link->client >= 0) {
         link++;
     }
-    int server = socket(AF_INET, SOCK_STREAM, 0);
+    int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (proxy->refuses || link == proxy->links + LINKS_MAX || server < 0 ||
         connect(server, (struct sockaddr *)&address, sizeof address) != 0) {
         close(client);
@@ -169,7 +169,7 @@ struct hf_proxy *hf_proxy_start(uint16_t server_port)
         proxy->links[i] = (struct link){-1, -1, HF_PROXY_COMMANDS};
     }
     proxy->server_port = server_port;
-    proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (proxy->listener < 0 ||
         bind(proxy->listener, (struct sockaddr *)&address, sizeof address) != 0 ||
         getsockname(proxy->listener, (struct sockaddr *)&address, &len) != 0 ||

@@ -16,7 +16,7 @@ enum hf_proxy_kind { HF_PROXY_COMMANDS = 1, HF_PROXY_PUBSUB = 2, HF_PROXY_ALL = 
 struct hf_proxy *hf_proxy_start(uint16_t server_port);
 void hf_proxy_free(struct hf_proxy *proxy); /* NULL is allowed */
 
-const char *hf_proxy_address(const struct hf_proxy *proxy); /* "127.0.0.1:<port>" */
+const char *hf_proxy_address(const struct hf_proxy *proxy);          /* "127.0.0.1:<port>" */
 void hf_proxy_lead_to(struct hf_proxy *proxy, uint16_t server_port); /* later connections */
 
 /* Replies are read from the server and thrown away: the command was carried out and nobody knows.

@@ -43,6 +43,8 @@ static void on_connected(void *context, uint64_t life)
 {
     struct hf_store_client *client = context;
     client->life = life;
+    if (!client->keeps_fence)
+        client->store->ops->admit(client->store, life);
     client->connects++;
 }
 

@@ -444,6 +444,8 @@ static const struct read_case read_cases[] = {
     {true, true, true, 7, 100, 7, 4, false},     {true, true, false, 4, 100, 0, 0, false},
     {true, true, true, 4, 100, 4, 1, false},     {true, true, false, 99, 100, 13, 10, false},
     {true, true, false, 0, 100, 0, 0, false},    {true, false, false, UINT64_MAX, 9, 0, 0, false},
+    {true, false, true, 5, 2, 5, 3, true},       {true, true, true, 7, 2, 7, 3, true},
+    {true, false, true, 11, 2, 11, 3, false},    {true, false, true, 5, 0, 0, 0, false},
 };
 
 static void reads_follow_since_limit_and_direction(void **state)
@@ -488,6 +490,21 @@ static void since_of_another_epoch_gives_the_position_only(void **state)
             assert_false(request.has_more);
         }
     }
+}
+
+/* Else a reader whose own place is a large publication would never get on. */
+static void publication_at_since_counts_towards_no_limit_of_bytes(void **state)
+{
+    struct hf_store_client *client = *state;
+    publish_many(client, "a", 5);
+    struct hf_store_read request = read_of("a", 100);
+    request.has_since = request.with_since = true;
+    request.since.offset = 2;
+    request.bytes_max = 1;
+    read_ok(client, &request);
+    assert_page(&request, 2, 2, 1);
+    assert_true(request.has_more);
+    hf_page_unref(request.page);
 }
 
 static void bytes_max_cuts_the_page_after_one_at_least(void **state)
@@ -693,6 +710,7 @@ int main(void)
         CASE(reads_follow_since_limit_and_direction),
         CASE(since_of_another_epoch_gives_the_position_only),
         CASE(bytes_max_cuts_the_page_after_one_at_least),
+        CASE(publication_at_since_counts_towards_no_limit_of_bytes),
         CASE(long_history_is_read_whole_and_in_pages),
         CASE(listening_delivers_from_then_on_and_unlistening_ends_it),
         CASE(listening_again_is_announced_each_time),

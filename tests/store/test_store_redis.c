@@ -124,9 +124,10 @@ static void keys_and_entries_are_readable(void **state)
     assert_int_equal(reply->elements, 2);
     snprintf(expected, sizeof expected, "%llu-1", (unsigned long long)first.epoch);
     assert_string_equal(reply->element[0]->element[0]->str, expected);
-    assert_int_equal(reply->element[0]->element[1]->elements, 2);
+    assert_int_equal(reply->element[0]->element[1]->elements, 4);
     assert_string_equal(reply->element[0]->element[1]->element[0]->str, "data");
     assert_string_equal(reply->element[0]->element[1]->element[1]->str, "{\"a\":1.0}");
+    assert_string_equal(reply->element[0]->element[1]->element[2]->str, "by");
     freeReplyObject(reply);
 
     reply = hf_redis_server_command(world->server, "GET holdfast:meta:chat:main");
@@ -134,7 +135,7 @@ static void keys_and_entries_are_readable(void **state)
     assert_string_equal(reply->str, expected);
     freeReplyObject(reply);
     reply = hf_redis_server_command(world->server, "TTL holdfast:stream:chat:main");
-    assert_in_range(reply->integer, 50, 60);
+    assert_in_range(reply->integer, 53, 63); /* a sixteenth longer than asked */
     freeReplyObject(reply);
     reply = hf_redis_server_command(world->server, "TTL holdfast:meta:chat:main");
     assert_in_range(reply->integer, 110, 120);
@@ -641,7 +642,7 @@ static void server_that_answers_but_does_not_deliver_is_left(void **state)
     assert_true(hf_store_client_listen(&world->node, "a"));
     publish(&world->node, "a", "x");
     assert_true(hf_store_client_wait_seen(&world->node, 1));
-    assert_non_null(strstr(world->node.last_reason, "does not deliver"));
+    assert_non_null(strstr(world->node.last_reason, "another server"));
     hf_store_client_close(&world->node);
     unlink(path);
     rmdir(directory);
@@ -746,7 +747,7 @@ static void documented_permissions_suffice(void **state)
     hf_redis_server_do(world->server,
                        "ACL SETUSER node on >n0de resetkeys ~holdfast:* resetchannels &holdfast:* "
                        "-@all +auth +hello +client|setname +select +ping +script|load +eval "
-                       "+evalsha +get +set +del +expire +time +xadd +xtrim +xrange +xrevrange "
+                       "+evalsha +get +set +setex +del +expire +time +xadd +xtrim +xrange +xrevrange "
                        "+info +xinfo +publish +subscribe +unsubscribe");
     char address[64];
     snprintf(address, sizeof address, "redis://node:n0de@%s", hf_redis_server_tcp(world->server));

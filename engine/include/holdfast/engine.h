@@ -151,8 +151,17 @@ void hf_port_flush(struct hf_port *port);    /* hands the requests made so far t
 struct hf_publish_params {
     struct hf_bytes channel;
     struct hf_stream_options options;
+    /* fields.version, with history: the publication is dropped unless its version is newer than the
+     * channel's last one, which is kept as long as the position. */
     struct hf_publication_fields fields;
+    struct hf_bytes version_epoch; /* versions are compared only with those of the same epoch;
+                                      empty: with any */
+    struct hf_bytes idempotency_key; /* empty: none. A publication whose key was given for the
+                                        channel within idempotency_ttl_s is dropped */
+    uint32_t idempotency_ttl_s;      /* 0: 300 */
 };
+/* `position`: {0,0} without history. Of what was dropped, HF_OK and that of the first publication
+ * with the key, or the top of the stream with the newer version. */
 typedef void hf_publish_callback(void *context, int result, struct hf_position position);
 int hf_publish(struct hf_port *port, const struct hf_publish_params *params,
                hf_publish_callback *callback, void *context);
@@ -192,7 +201,10 @@ struct hf_watch *hf_watch_open(struct hf_port *port, struct hf_bytes channel,
 void hf_watch_close(struct hf_watch *watch);
 
 struct hf_subscribe_params {
-    bool recover;             /* wants what follows `since` */
+    bool recover; /* wants what follows `since` */
+    bool latest;  /* with `recover`: wants only the newest publication, and not even that
+                     when it is at `since`. Recovered unless there is none; another
+                     epoch does not matter, nor how much lies between */
     struct hf_position since; /* HF_EPOCH_NONE: the epoch is not checked */
     uint32_t recovery_limit;  /* more missed than this is not recovered; HF_LIMIT_NONE: any */
 };

@@ -355,14 +355,16 @@ static inline void subscribe(struct core_fixture *fixture, struct hf_core_watch 
 static inline void recover(struct core_fixture *fixture, struct hf_core_watch *where,
                            const char *name, uint64_t epoch, uint64_t offset)
 {
-    const struct hf_subscribe_params params = {true, {epoch, offset}, HF_LIMIT_NONE};
+    const struct hf_subscribe_params params = {
+        .recover = true, .since = {epoch, offset}, .recovery_limit = HF_LIMIT_NONE};
     subscribe_with(fixture, where, name, &params, false);
 }
 
 static inline void recover_on(struct core_fixture *fixture, struct hf_core_watch *where,
                               const char *name, uint64_t epoch, uint64_t offset)
 {
-    const struct hf_subscribe_params params = {true, {epoch, offset}, HF_LIMIT_NONE};
+    const struct hf_subscribe_params params = {
+        .recover = true, .since = {epoch, offset}, .recovery_limit = HF_LIMIT_NONE};
     subscribe_with(fixture, where, name, &params, true);
 }
 

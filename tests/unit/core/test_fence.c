@@ -59,12 +59,12 @@ static void alone_it_opens_when_checked_and_nobody_answered_the_hello(void **sta
     assert_true(hf_fence_is_open(&fence, 1200));
 }
 
-static void the_same_life_after_a_reconnect_leaves_it_open(void **state)
+static void closed_while_disconnected_the_same_life_opens_it_at_once(void **state)
 {
     (void)state;
     open_with_peer();
     hf_fence_disconnected(&fence);
-    assert_true(hf_fence_is_open(&fence, 300));
+    assert_false(hf_fence_is_open(&fence, 300));
     assert_false(hf_fence_connected(&fence, LIFE, 5000));
     assert_true(hf_fence_is_open(&fence, 5000));
 }
@@ -173,7 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(before_the_first_connection_it_is_closed),
         TEST(alone_it_opens_when_checked_and_nobody_answered_the_hello),
-        TEST(the_same_life_after_a_reconnect_leaves_it_open),
+        TEST(closed_while_disconnected_the_same_life_opens_it_at_once),
         TEST(another_life_closes_it_until_every_living_peer_has_checked),
         TEST(a_peer_that_stays_silent_is_waited_for_from_the_connection_on),
         TEST(its_own_words_are_nobody_s),

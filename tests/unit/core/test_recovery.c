@@ -118,7 +118,8 @@ static void equal_questions_share_a_page(void **state)
 static void recover_at_most(struct hf_core_watch *w, const char *name, uint64_t offset,
                             uint32_t limit, bool continues)
 {
-    const struct hf_subscribe_params params = {true, {7, offset}, limit};
+    const struct hf_subscribe_params params = {
+        .recover = true, .since = {7, offset}, .recovery_limit = limit};
     subscribe_with(&fx, w, name, &params, continues);
 }
 
@@ -156,6 +157,75 @@ static void the_limit_holds_for_a_page_of_the_first_read_too(void **state)
     read_gives(&fx, 7, 20, 6, 9);
     expect(&fx, "answer just recovered 7:9 of 7:20 6-9\nanswer any recovered 7:9 of 7:20 6-9\n"
                 "answer few top 7:20 live\n");
+}
+
+/* --- the newest only (cache mode) ------------------------------------------------------------- */
+
+static void recover_newest(struct hf_core_watch *w, const char *name, uint64_t epoch,
+                           uint64_t offset)
+{
+    const struct hf_subscribe_params params = {.recover = true,
+                                               .latest = true,
+                                               .since = {epoch, offset},
+                                               .recovery_limit = HF_LIMIT_NONE};
+    subscribe_with(&fx, w, name, &params, false);
+}
+
+static void the_newest_comes_from_the_tail_whatever_was_missed(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_with_tail();
+    recover_newest(w, "far", 7, 2);
+    recover_newest(w, "other epoch", 5, 90);
+    recover_newest(w, "fresh", HF_EPOCH_NONE, 0);
+    expect(&fx, "answer far recovered 7:20 of 7:20 20-20 live\n"
+                "answer other epoch recovered 7:20 of 7:20 20-20 live\n"
+                "answer fresh recovered 7:20 of 7:20 20-20 live\n");
+}
+
+static void who_has_the_newest_gets_nothing(void **state)
+{
+    (void)state;
+    recover_newest(start_with_tail(), "r", 7, 20);
+    expect(&fx, "answer r recovered 7:20 of 7:20 live\n");
+}
+
+static void the_newest_is_read_once_when_the_tail_is_gone(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_with_tail();
+    hf_core_removed(fx.core, fixture_bytes("ch"));
+    recover_newest(w, "a", 7, 2);
+    recover_newest(w, "b", 7, 3);
+    expect(&fx, "read ch newest\n");
+    read_gives(&fx, 7, 20, 20, 20);
+    expect(&fx, "answer a recovered 7:20 of 7:20 20-20 live\n"
+                "answer b recovered 7:20 of 7:20 20-20 live\n");
+    recover_newest(w, "c", 7, 4);
+    expect(&fx, "answer c recovered 7:20 of 7:20 20-20 live\n");
+}
+
+static void without_a_newest_nothing_is_recovered(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_with_tail();
+    wait_ms(&fx, 60000); /* expired in the store */
+    recover_newest(w, "r", 7, 2);
+    expect(&fx, "read ch newest\n");
+    read_gives(&fx, 7, 20, 0, 0);
+    expect(&fx, "answer r top 7:20 live\n");
+}
+
+static void a_first_subscriber_of_the_newest_needs_one_read(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    recover_newest(w, "r", HF_EPOCH_NONE, 0);
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 9, 9, 9);
+    expect(&fx, "listen ch\nread ch newest\nanswer r recovered 7:9 of 7:9 9-9 live\n");
 }
 
 /* --- older than the tail ---------------------------------------------------------------------- */
@@ -646,6 +716,11 @@ int main(void)
         TEST(more_than_the_limit_is_not_recovered),
         TEST(the_limit_is_not_asked_again_for_later_pages),
         TEST(the_limit_holds_for_a_page_of_the_first_read_too),
+        TEST(the_newest_comes_from_the_tail_whatever_was_missed),
+        TEST(who_has_the_newest_gets_nothing),
+        TEST(the_newest_is_read_once_when_the_tail_is_gone),
+        TEST(without_a_newest_nothing_is_recovered),
+        TEST(a_first_subscriber_of_the_newest_needs_one_read),
         TEST(many_that_are_older_than_the_tail_share_one_read),
         TEST(a_page_that_does_not_reach_the_tail_is_answered_as_it_is),
         TEST(what_the_store_has_trimmed_is_refused),

@@ -232,7 +232,8 @@ static inline void subscribe(struct hf_watch *watch, struct reply *reply)
 static inline void recover(struct hf_watch *watch, struct hf_position since, bool continues,
                            struct reply *reply)
 {
-    const struct hf_subscribe_params params = {true, since, HF_LIMIT_NONE};
+    const struct hf_subscribe_params params = {
+        .recover = true, .since = since, .recovery_limit = HF_LIMIT_NONE};
     assert_int_equal(hf_subscribe(watch, &params, continues, on_subscribed, reply), HF_OK);
 }
 

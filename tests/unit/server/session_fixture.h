@@ -46,7 +46,20 @@ struct hf_watch {
     bool is_open;
 };
 
-enum fake_kind { FAKE_SUBSCRIBE, FAKE_CONTINUE, FAKE_PUBLISH, FAKE_HISTORY, FAKE_REMOVE, FAKE_BUS };
+enum fake_kind {
+    FAKE_SUBSCRIBE,
+    FAKE_CONTINUE,
+    FAKE_PUBLISH,
+    FAKE_HISTORY,
+    FAKE_REMOVE,
+    FAKE_BUS,
+    FAKE_PRESENCE_ADD,
+    FAKE_PRESENCE_REFRESH,
+    FAKE_PRESENCE_JOIN,
+    FAKE_PRESENCE_REMOVE,
+    FAKE_PRESENCE_GET,
+    FAKE_PRESENCE_STATS,
+};
 
 struct fake_request {
     enum fake_kind kind;
@@ -58,6 +71,12 @@ struct fake_request {
     char data[512];
     char info[256];
     char tags[256];
+    char version_epoch[32], idempotency_key[32];
+    uint64_t version;
+    bool delta;
+    size_t count;                              /* PRESENCE_REFRESH; the first client follows */
+    char client[40];                           /* PRESENCE_*: with its info in `info` */
+    struct hf_presence_remove_options removal; /* PRESENCE_REMOVE */
     void (*callback)(void);
     void *context;
     bool is_done;
@@ -161,6 +180,11 @@ int hf_publish(struct hf_port *port, const struct hf_publish_params *params,
         copy_bytes(request->data, sizeof(request->data), params->fields.data);
         copy_bytes(request->info, sizeof(request->info), params->fields.info);
         copy_bytes(request->tags, sizeof(request->tags), params->fields.tags);
+        copy_bytes(request->version_epoch, sizeof(request->version_epoch), params->version_epoch);
+        copy_bytes(request->idempotency_key, sizeof(request->idempotency_key),
+                   params->idempotency_key);
+        request->version = params->fields.version;
+        request->delta = params->fields.delta;
     }
     return rc;
 }
@@ -198,6 +222,79 @@ int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback 
         copy_bytes(request->data, sizeof(request->data), message);
     }
     return rc;
+}
+
+static inline int fake_presence(enum fake_kind kind, const struct hf_presence_client *client,
+                                void (*callback)(void), void *context, struct fake_request **taken)
+{
+    int rc = fake_take(kind, client->channel, callback, context, taken);
+
+    if (rc == HF_OK) {
+        copy_bytes((*taken)->client, sizeof((*taken)->client), client->client);
+        copy_bytes((*taken)->info, sizeof((*taken)->info), client->info);
+    }
+    return rc;
+}
+
+int hf_presence_add(struct hf_port *port, const struct hf_presence_client *client,
+                    hf_presence_add_callback *callback, void *context)
+{
+    struct fake_request *request;
+
+    (void)port;
+    return fake_presence(FAKE_PRESENCE_ADD, client, (void (*)(void))callback, context, &request);
+}
+
+int hf_presence_refresh(struct hf_port *port, const struct hf_presence_client *clients,
+                        size_t count, hf_done_callback *callback, void *context)
+{
+    struct fake_request *request;
+    int rc =
+        fake_presence(FAKE_PRESENCE_REFRESH, clients, (void (*)(void))callback, context, &request);
+
+    (void)port;
+    if (rc == HF_OK) {
+        request->count = count;
+    }
+    return rc;
+}
+
+int hf_presence_join(struct hf_port *port, const struct hf_presence_client *client,
+                     hf_done_callback *callback, void *context)
+{
+    struct fake_request *request;
+
+    (void)port;
+    return fake_presence(FAKE_PRESENCE_JOIN, client, (void (*)(void))callback, context, &request);
+}
+
+int hf_presence_remove(struct hf_port *port, const struct hf_presence_client *client,
+                       const struct hf_presence_remove_options *options, hf_done_callback *callback,
+                       void *context)
+{
+    struct fake_request *request;
+    int rc =
+        fake_presence(FAKE_PRESENCE_REMOVE, client, (void (*)(void))callback, context, &request);
+
+    (void)port;
+    if (rc == HF_OK) {
+        request->removal = *options;
+    }
+    return rc;
+}
+
+int hf_presence_get(struct hf_port *port, struct hf_bytes channel, hf_presence_callback *callback,
+                    void *context)
+{
+    (void)port;
+    return fake_take(FAKE_PRESENCE_GET, channel, (void (*)(void))callback, context, NULL);
+}
+
+int hf_presence_stats(struct hf_port *port, struct hf_bytes channel,
+                      hf_presence_stats_callback *callback, void *context)
+{
+    (void)port;
+    return fake_take(FAKE_PRESENCE_STATS, channel, (void (*)(void))callback, context, NULL);
 }
 
 void hf_engine_status(struct hf_engine *engine, struct hf_engine_status *status)
@@ -246,6 +343,31 @@ static inline void complete_history(unsigned index, int rc, struct hf_position p
 
     finish(request);
     ((hf_history_callback *)request->callback)(request->context, rc, position, page);
+}
+
+static inline void complete_presence_add(unsigned index, int rc, bool has_returned)
+{
+    struct fake_request *request = request_at(index, FAKE_PRESENCE_ADD);
+
+    finish(request);
+    ((hf_presence_add_callback *)request->callback)(request->context, rc, has_returned);
+}
+
+static inline void complete_presence_get(unsigned index, int rc,
+                                         const struct hf_present_client *clients, size_t count)
+{
+    struct fake_request *request = request_at(index, FAKE_PRESENCE_GET);
+
+    finish(request);
+    ((hf_presence_callback *)request->callback)(request->context, rc, clients, count);
+}
+
+static inline void complete_presence_stats(unsigned index, int rc, uint64_t clients, uint64_t users)
+{
+    struct fake_request *request = request_at(index, FAKE_PRESENCE_STATS);
+
+    finish(request);
+    ((hf_presence_stats_callback *)request->callback)(request->context, rc, clients, users);
 }
 
 static inline void complete_done(unsigned index, enum fake_kind kind, int rc)
@@ -470,6 +592,12 @@ static inline struct hf_config *load_config(const char *client)
         "\"allow_publish_for_client\":true,\"allow_publish_for_anonymous\":true},"
         "{\"name\":\"object\",\"allow_publish_for_client\":true,"
         "\"allow_publish_for_anonymous\":true,\"publication_data_format\":\"json_object\"},"
+        "{\"name\":\"room\",\"allow_subscribe_for_client\":true,"
+        "\"allow_subscribe_for_anonymous\":true,\"presence\":true,\"join_leave\":true,"
+        "\"allow_presence_for_subscriber\":true,\"allow_presence_for_anonymous\":true},"
+        "{\"name\":\"lobby\",\"allow_subscribe_for_client\":true,"
+        "\"allow_subscribe_for_anonymous\":true,\"join_leave\":true,"
+        "\"force_push_join_leave\":true},"
         "{\"name\":\"closed\"}"
         "]}}",
         client);

@@ -117,10 +117,9 @@ static void without_a_configured_key_every_call_is_refused_unless_insecure(void 
 
 static void methods_that_are_not_offered_say_so(void **state)
 {
-    static const char *const methods[] = {
-        "/api/subscribe", "/api/unsubscribe", "/api/disconnect",
-        "/api/refresh",   "/api/presence",    "/api/presence_stats",
-        "/api/channels",  "/api/batch",       "/api/rpc"};
+    static const char *const methods[] = {"/api/subscribe", "/api/unsubscribe", "/api/disconnect",
+                                          "/api/refresh",   "/api/channels",    "/api/batch",
+                                          "/api/rpc"};
 
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
         call(*state, methods[i], "{}");
@@ -247,10 +246,6 @@ static void publish_refusals_have_their_codes(void **state)
         {"{\"channel\":\"plain:a\"}", ERROR("107", "bad request")},
         {"{\"channel\":\"undefined:channel\",\"data\":{}}", ERROR("102", "unknown channel")},
         {"{\"channel\":\"object:a\",\"data\":[]}", ERROR("107", "bad request")},
-        {"{\"channel\":\"plain:a\",\"data\":1,\"idempotency_key\":\"k\"}",
-         ERROR("108", "not available")},
-        {"{\"channel\":\"plain:a\",\"data\":1,\"version\":2}", ERROR("108", "not available")},
-        {"{\"channel\":\"plain:a\",\"data\":1,\"delta\":true}", ERROR("108", "not available")},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -259,10 +254,30 @@ static void publish_refusals_have_their_codes(void **state)
     }
     assert_int_equal(fake_engine.request_count, 0);
     fake_engine.refuse = HF_ELIMIT;
-    call(*state, "/api/publish",
-         "{\"channel\":\"plain:a\",\"data\":1,\"delta\":false,"
-         "\"version\":0,\"idempotency_key\":\"\"}");
+    call(*state, "/api/publish", "{\"channel\":\"plain:a\",\"data\":1}");
     expect_answer(200, ERROR("100", "internal server error"));
+}
+
+static void publish_options_reach_the_engine(void **state)
+{
+    call(*state, "/api/publish",
+         "{\"channel\":\"chat:a\",\"data\":1,\"idempotency_key\":\"k-1\",\"version\":7,"
+         "\"version_epoch\":\"e\",\"delta\":true}");
+    call(*state, "/api/broadcast",
+         "{\"channels\":[\"chat:a\",\"chat:b\"],\"data\":1,\"idempotency_key\":\"k-2\"}");
+    assert_int_equal(fake_engine.request_count, 3);
+    const struct fake_request *first = &fake_engine.requests[0];
+    assert_string_equal(first->idempotency_key, "k-1");
+    assert_string_equal(first->version_epoch, "e");
+    assert_int_equal(first->version, 7);
+    assert_true(first->delta);
+    assert_string_equal(fake_engine.requests[1].idempotency_key, "k-2");
+    assert_string_equal(fake_engine.requests[2].idempotency_key, "k-2");
+    assert_int_equal(fake_engine.requests[2].version, 0);
+    assert_false(fake_engine.requests[2].delta);
+    for (unsigned i = 0; i < 3; i++) {
+        complete_publish(i, HF_OK, (struct hf_position){0});
+    }
 }
 
 static void channel_rules_of_clients_do_not_bind_the_api(void **state)
@@ -310,8 +325,6 @@ static void broadcast_refusals_have_their_codes(void **state)
     expect_answer(200, ERROR("107", "bad request"));
     call(fixture, "/api/broadcast", "{\"data\":1}");
     expect_answer(200, ERROR("107", "bad request"));
-    call(fixture, "/api/broadcast", "{\"channels\":[\"plain:a\"],\"data\":1,\"delta\":true}");
-    expect_answer(200, ERROR("108", "not available"));
     fixture->config->holdfast.broadcast_channels_max = 2;
     call(fixture, "/api/broadcast",
          "{\"channels\":[\"plain:a\",\"plain:b\",\"plain:c\"],\"data\":1}");
@@ -464,6 +477,7 @@ int main(void)
         WITH_ROUTES(publish_without_history_has_an_empty_result),
         WITH_ROUTES(publish_takes_base64),
         WITH_ROUTES(publish_refusals_have_their_codes),
+        WITH_ROUTES(publish_options_reach_the_engine),
         WITH_ROUTES(channel_rules_of_clients_do_not_bind_the_api),
         WITH_ROUTES(broadcast_answers_in_order),
         WITH_ROUTES(broadcast_to_nothing_but_errors_is_answered_at_once),

@@ -19,7 +19,14 @@ static const char rules[] =
     "{\"name\":\"only-anon\",\"allow_subscribe_for_anonymous\":true,"
     "\"allow_publish_for_anonymous\":true,\"allow_history_for_anonymous\":true,"
     "\"history_size\":1,\"history_ttl\":\"1s\"},"
-    "{\"name\":\"closed\",\"history_size\":1,\"history_ttl\":\"1s\"},"
+    "{\"name\":\"present\",\"presence\":true,\"allow_presence_for_client\":true},"
+    "{\"name\":\"present-anon\",\"presence\":true,\"allow_presence_for_client\":true,"
+    "\"allow_presence_for_anonymous\":true,\"join_leave\":true},"
+    "{\"name\":\"present-subs\",\"presence\":true,\"allow_presence_for_subscriber\":true,"
+    "\"join_leave\":true},"
+    "{\"name\":\"told\",\"join_leave\":true,\"force_push_join_leave\":true},"
+    "{\"name\":\"closed\",\"presence\":true,\"join_leave\":true,\"history_size\":1,\"history_ttl\":"
+    "\"1s\"},"
     "{\"name\":\"plain\",\"allow_history_for_client\":true}]}}";
 
 static struct loaded common;
@@ -282,6 +289,48 @@ static void positioning_and_recovery_are_forced_or_asked_for_with_a_right(void *
     expect_flags("\"allow_recovery\":true,\"force_positioning\":true", "u", true, false, false);
 }
 
+static int presence(const char *channel, const char *user, bool is_subscribed)
+{
+    struct hf_channel_ref ref;
+    struct hf_channel_caller caller = caller_of(user, is_subscribed);
+    return (int)hf_channel_may_presence(config, channel, strlen(channel), &caller, &ref);
+}
+
+static bool gets_joins(const char *channel, const char *user, bool asks)
+{
+    struct hf_channel_ref ref;
+    struct hf_channel_caller caller = caller_of(user, false);
+    assert_int_equal(hf_channel_lookup(config, channel, strlen(channel), &ref), HF_CHANNEL_OK);
+    return hf_channel_gets_joins(config, ref.options, &caller, asks);
+}
+
+static void presence_needs_the_feature_and_a_permission(void **state)
+{
+    (void)state;
+    assert_int_equal(presence("none:a", "ann", true), HF_CHANNEL_UNKNOWN);
+    assert_int_equal(presence("present:\u00e4", "ann", true), HF_CHANNEL_BAD_REQUEST);
+    assert_int_equal(presence("open:a", "ann", true), HF_CHANNEL_NOT_AVAILABLE);
+    assert_int_equal(presence("told:a", "ann", true), HF_CHANNEL_NOT_AVAILABLE);
+    assert_int_equal(presence("closed:a", "ann", true), HF_CHANNEL_DENIED);
+    assert_int_equal(presence("present:a", "ann", false), HF_CHANNEL_OK);
+    assert_int_equal(presence("present:a", "", true), HF_CHANNEL_DENIED);
+    assert_int_equal(presence("present-anon:a", "", false), HF_CHANNEL_OK);
+    assert_int_equal(presence("present-subs:a", "ann", false), HF_CHANNEL_DENIED);
+    assert_int_equal(presence("present-subs:a", "ann", true), HF_CHANNEL_OK);
+}
+
+static void joins_are_told_by_force_or_to_who_asks_and_may_see_presence(void **state)
+{
+    (void)state;
+    assert_true(gets_joins("told:a", "", false));
+    assert_false(gets_joins("present:a", "ann", true)); /* it tells nobody */
+    assert_true(gets_joins("present-anon:a", "", true));
+    assert_false(gets_joins("present-anon:a", "", false));
+    assert_true(gets_joins("present-subs:a", "ann", true));
+    assert_false(gets_joins("present-subs:a", "", true));
+    assert_false(gets_joins("closed:a", "ann", true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +348,8 @@ int main(void)
         cmocka_unit_test(history_that_is_not_kept_is_108),
         cmocka_unit_test(insecure_mode_allows_all_but_what_cannot_be),
         cmocka_unit_test(positioning_and_recovery_are_forced_or_asked_for_with_a_right),
+        cmocka_unit_test(presence_needs_the_feature_and_a_permission),
+        cmocka_unit_test(joins_are_told_by_force_or_to_who_asks_and_may_see_presence),
     };
     return cmocka_run_group_tests(tests, load_rules, unload_rules);
 }

@@ -138,12 +138,13 @@ static void namespace_option_that_is_not_offered_is_refused(void **state)
 {
     (void)state;
     struct loaded loaded;
-    load_all(
-        &loaded, NULL,
-        ARGS("HOLDFAST_CHANNEL_NAMESPACES=chat", "HOLDFAST_CHANNEL_NAMESPACES_CHAT_PRESENCE=true"),
-        NULL);
-    expect_message(&loaded.result.errors,
-                   ARGS("HOLDFAST_CHANNEL_NAMESPACES_CHAT_PRESENCE: known, but not offered"));
+    load_all(&loaded, NULL,
+             ARGS("HOLDFAST_CHANNEL_NAMESPACES=chat",
+                  "HOLDFAST_CHANNEL_NAMESPACES_CHAT_PUBLISH_PROXY_ENABLED=true"),
+             NULL);
+    expect_message(
+        &loaded.result.errors,
+        ARGS("HOLDFAST_CHANNEL_NAMESPACES_CHAT_PUBLISH_PROXY_ENABLED: known, but not offered"));
     unload(&loaded);
 }
 

@@ -155,7 +155,8 @@ static void switch_of_an_older_version_for_what_is_not_offered_is_refused(void *
     expect_error("{\"uni_grpc\":true}", ARGS("uni_grpc.enabled"));
     expect_good("{\"sse\":true,\"http_stream\":true,\"uni_sse\":true}");
     expect_error("{\"redis_cluster_address\":[\"a:1\"]}", ARGS("engine.redis.cluster_address"));
-    expect_error("{\"presence\":true}", ARGS("channel.without_namespace.presence", "not offered"));
+    expect_error("{\"publish_proxy_enabled\":true}",
+                 ARGS("channel.without_namespace.publish_proxy_enabled", "not offered"));
     expect_error("{\"proxy_connect_endpoint\":\"http://x\"}",
                  ARGS("client.proxy.connect.endpoint", "not offered"));
     expect_good("{\"prometheus\":false,\"admin\":false,\"sse\":false,\"debug\":false,"

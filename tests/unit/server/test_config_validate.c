@@ -86,7 +86,27 @@ static void recovery_without_history_is_refused(void **state)
     expect_error(NAMESPACE(",\"force_recovery\":true"),
                  ARGS("(chat): force_recovery needs history"));
     expect_warning(NAMESPACE(",\"allow_recovery\":true"), ARGS("(chat)", "no effect"));
+    expect_error(NAMESPACE(",\"history_size\":1,\"history_ttl\":\"1s\","
+                           "\"force_recovery\":true,\"auto_cache_recover\":true"),
+                 ARGS("auto_cache_recover needs", "force_recovery_mode cache"));
     expect_warning(NAMESPACE(",\"force_positioning\":true"), ARGS("(chat)", "no effect"));
+}
+
+static void presence_that_expires_between_refreshes_is_refused(void **state)
+{
+    (void)state;
+    expect_error("{\"engine\":{\"redis\":{\"presence_ttl\":\"27s\"}},"
+                 "\"channel\":{\"without_namespace\":{\"presence\":true}}}",
+                 ARGS("channel.without_namespace: ", "client.presence_update_interval",
+                      "engine.redis.presence_ttl"));
+    expect_error("{\"client\":{\"presence_update_interval\":\"500ms\"}}",
+                 ARGS("client.presence_update_interval"));
+    expect_warning(NAMESPACE(",\"force_push_join_leave\":true"),
+                   ARGS("channel.namespaces[0]", "join_leave"));
+    expect_good("{\"engine\":{\"redis\":{\"presence_ttl\":\"5s\"}},"
+                "\"client\":{\"presence_update_interval\":\"2s\"},"
+                "\"holdfast\":{\"presence_leave_delay\":\"15s\"},"
+                "\"channel\":{\"without_namespace\":{\"presence\":true,\"join_leave\":true}}}");
 }
 
 static void namespace_names_are_checked(void **state)
@@ -302,6 +322,7 @@ int main(void)
         cmocka_unit_test(history_size_without_ttl_is_refused),
         cmocka_unit_test(history_ttl_above_meta_ttl_is_refused),
         cmocka_unit_test(recovery_without_history_is_refused),
+        cmocka_unit_test(presence_that_expires_between_refreshes_is_refused),
         cmocka_unit_test(namespace_names_are_checked),
         cmocka_unit_test(many_namespaces_are_all_found),
         cmocka_unit_test(options_that_need_a_boundary_are_refused_without),

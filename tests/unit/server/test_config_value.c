@@ -192,9 +192,6 @@ static void choice_of_the_peer_that_is_not_offered_says_so(void **state)
     (void)state;
     expect_error("{\"engine\":{\"type\":\"nats\"}}",
                  ARGS("engine.type", "known but not offered in this version", "memory, redis"));
-    expect_error("{\"channel\":{\"namespaces\":[{\"name\":\"ab\",\"history_size\":1,"
-                 "\"history_ttl\":\"1s\",\"force_recovery_mode\":\"cache\"}]}}",
-                 ARGS("channel.namespaces[0].force_recovery_mode", "not offered", "stream"));
     expect_error("{\"channel\":{\"without_namespace\":{\"subscription_type\":\"map\"}}}",
                  ARGS("subscription_type", "not offered"));
 }

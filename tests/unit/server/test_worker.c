@@ -19,6 +19,7 @@
 
 #include "api/registry.h"
 #include "client/hub.h"
+#include "client/member.h"
 #include "net/admission.h"
 #include "net/emulation.h"
 #include "net/http.h"
@@ -133,6 +134,24 @@ void hf_hub_on_lost(void *watch_context, int reason)
 {
     (void)watch_context;
     (void)reason;
+}
+
+void hf_members_refresh(struct hf_worker *worker, uint64_t now_ms)
+{
+    (void)worker;
+    (void)now_ms;
+}
+
+void hf_member_on_join(void *watch_context, struct hf_bytes info)
+{
+    (void)watch_context;
+    (void)info;
+}
+
+void hf_member_on_leave(void *watch_context, struct hf_bytes info)
+{
+    (void)watch_context;
+    (void)info;
 }
 
 struct hf_registry *hf_registry_open(struct hf_worker *worker)

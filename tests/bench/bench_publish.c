@@ -1,0 +1,264 @@
+/* Publishing into Redis with history: this store against redis-benchmark running the peer's
+ * sequence of commands as a script (peer_publish.lua), on the same private redis-server,
+ * alternating.
+ *
+ *   bench_publish [publications per case] [rounds]
+ *
+ * Each case is measured by the clock and by the CPU time that Redis' main thread spends for a
+ * publication, which other programs on the machine disturb less. Medians of the rounds. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "loop.h"
+#include "redis_server.h"
+#include "store_client.h"
+
+#define PAYLOAD    128
+#define HISTORY    300
+#define ROUNDS_MAX 25
+#define WINDOW_MAX 4096
+
+struct figures {
+    double per_second;
+    double redis_us;  /* CPU time of Redis' main thread for one publication */
+    double client_us; /* CPU time of this program; 0 where it is redis-benchmark's */
+};
+
+struct bench_case {
+    const char *name;
+    unsigned channels;
+    unsigned in_flight; /* publications */
+    unsigned per_flush; /* publications between two flushes; 0: the peer's script */
+    uint32_t history;
+    double target; /* ratio to the peer; 0: none */
+};
+
+static const struct bench_case cases[] = {
+    {"peer's script, redis-benchmark -P 64", 1, 64, 0, HISTORY, 0},
+    {"single: one publication per call", 64, 64, 1, HISTORY, 1.8},
+    {"single, history of 10", 64, 64, 1, 10, 0},
+    {"single, history of 5000", 64, 64, 1, 5000, 0},
+    {"batched: one channel", 1, 512, 64, HISTORY, 3},
+    {"batched: 16 channels", 16, 1024, 256, HISTORY, 3},
+    {"batched: 1024 channels, one for each", 1024, 1024, 256, HISTORY, 0},
+};
+#define CASES (sizeof cases / sizeof cases[0])
+
+static struct figures figures[CASES][ROUNDS_MAX];
+
+static struct hf_redis_server *server;
+static char payload[PAYLOAD + 1];
+
+static void must(bool is_so, const char *what)
+{
+    if (!is_so) {
+        fprintf(stderr, "bench_publish: %s\n", what);
+        exit(1);
+    }
+}
+
+static double redis_cpu_us(void)
+{
+    double total = 0;
+    redisReply *reply = hf_redis_server_command(server, "INFO cpu");
+    static const char *const fields[] = {"used_cpu_user_main_thread:", "used_cpu_sys_main_thread:"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *at = strstr(reply->str, fields[i]);
+        must(at != NULL, "INFO cpu lacks the main thread's times");
+        total += strtod(at + strlen(fields[i]), NULL);
+    }
+    freeReplyObject(reply);
+    return total * 1e6;
+}
+
+static double own_cpu_us(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+/* --- the peer's ------------------------------------------------------------------------------ */
+
+static char *read_peer_script(void)
+{
+    static char text[8192], path[512];
+    snprintf(path, sizeof path, "%s", __FILE__);
+    char *slash = strrchr(path, '/');
+    must(slash != NULL, "where am I?");
+    snprintf(slash + 1, sizeof path - (size_t)(slash + 1 - path), "peer_publish.lua");
+    FILE *file = fopen(path, "r");
+    must(file != NULL, "peer_publish.lua is not beside the source");
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+static void run_peer(unsigned count)
+{
+    char number[16], sha1[64];
+    snprintf(number, sizeof number, "%u", count);
+    redisReply *reply = hf_redis_server_command(server, "SCRIPT LOAD %s", read_peer_script());
+    must(reply->type == REDIS_REPLY_STRING, "Redis does not take the peer's script");
+    snprintf(sha1, sizeof sha1, "%s", reply->str);
+    freeReplyObject(reply);
+    pid_t child = fork();
+    must(child >= 0, "fork failed");
+    if (child == 0) {
+        if (freopen("/dev/null", "w", stdout) == NULL)
+            _exit(1);
+        execlp("redis-benchmark", "redis-benchmark", "-s", hf_redis_server_unix(server) + 7, "-c",
+               "1", "-P", "64", "-n", number, "EVALSHA", sha1, "3", "peer:stream", "peer:meta", "",
+               payload, "300", "300", "peer:client", "3600", "abcdefgh", "PUBLISH", "", "", "0", "",
+               (char *)NULL);
+        _exit(127);
+    }
+    int status;
+    must(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+         "redis-benchmark failed");
+}
+
+/* --- ours ------------------------------------------------------------------------------------ */
+
+struct publication {
+    struct hf_store_publish request; /* first member */
+    struct run *run;
+};
+
+struct run {
+    struct hf_store_client client;
+    struct publication window[WINDOW_MAX];
+    struct publication *free[WINDOW_MAX];
+    char names[WINDOW_MAX][16];
+    unsigned free_count, next_channel, to_send, done, total;
+};
+
+static void on_published(struct hf_store_publish *request)
+{
+    struct publication *publication = (struct publication *)request;
+    struct run *run = publication->run;
+    must(request->result == HF_OK, "a publication failed");
+    run->done++;
+    run->free[run->free_count++] = publication;
+}
+
+static bool is_all_done(const struct run *run)
+{
+    return run->done == run->total;
+}
+
+static void run_store(struct run *run, const struct bench_case *bench, unsigned count)
+{
+    struct hf_store *store = run->client.store;
+    run->free_count = 0;
+    for (unsigned i = 0; i < bench->in_flight; i++) {
+        run->window[i].run = run;
+        run->free[run->free_count++] = &run->window[i];
+    }
+    run->done = 0;
+    run->total = run->to_send = count;
+    while (!is_all_done(run)) {
+        unsigned gathered = 0;
+        while (run->to_send > 0 && run->free_count > 0) {
+            struct publication *publication = run->free[--run->free_count];
+            publication->request = (struct hf_store_publish){
+                .channel = hf_bytes_of(run->names[run->next_channel++ % bench->channels]),
+                .options = {bench->history, 300, 3600},
+                .fields = {.data = {payload, PAYLOAD}},
+                .complete = on_published,
+            };
+            store->ops->publish(store, &publication->request);
+            run->to_send--;
+            if (++gathered == bench->per_flush) {
+                store->ops->flush(store);
+                gathered = 0;
+            }
+        }
+        store->ops->flush(store);
+        event_base_loop(run->client.base, EVLOOP_ONCE);
+    }
+}
+
+/* --- figures --------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(size_t of_case, unsigned rounds, size_t offset)
+{
+    double values[ROUNDS_MAX];
+    for (unsigned i = 0; i < rounds; i++)
+        memcpy(&values[i], (const char *)&figures[of_case][i] + offset, sizeof values[i]);
+    qsort(values, rounds, sizeof values[0], compare);
+    return values[rounds / 2];
+}
+
+static struct figures measure(struct run *run, const struct bench_case *bench, unsigned count)
+{
+    double redis_us = redis_cpu_us(), client_us = own_cpu_us();
+    uint64_t begin_ms = hf_test_now_ms();
+    if (bench->per_flush == 0)
+        run_peer(count);
+    else
+        run_store(run, bench, count);
+    double seconds = (double)(hf_test_now_ms() - begin_ms) / 1000;
+    return (struct figures){
+        .per_second = count / (seconds > 0 ? seconds : 0.001),
+        .redis_us = (redis_cpu_us() - redis_us) / count,
+        .client_us = bench->per_flush == 0 ? 0 : (own_cpu_us() - client_us) / count,
+    };
+}
+
+static void report(unsigned rounds)
+{
+    double peer_rate = median(0, rounds, offsetof(struct figures, per_second));
+    double peer_us = median(0, rounds, offsetof(struct figures, redis_us));
+    printf("%-40s %10s %7s %9s %7s %10s %7s\n", "publications of 128 bytes with history", "per s",
+           "ratio", "Redis us", "ratio", "client us", "target");
+    for (size_t i = 0; i < CASES; i++) {
+        double rate = median(i, rounds, offsetof(struct figures, per_second));
+        double redis_us = median(i, rounds, offsetof(struct figures, redis_us));
+        double client_us = median(i, rounds, offsetof(struct figures, client_us));
+        printf("%-40s %10.0f %7.2f %9.2f %7.2f %10.2f", cases[i].name, rate, rate / peer_rate,
+               redis_us, peer_us / redis_us, client_us);
+        if (cases[i].target > 0)
+            printf(" %7.1f", cases[i].target);
+        printf("\n");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    unsigned count = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 100000;
+    unsigned rounds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 5;
+    must(count > 0 && rounds > 0 && rounds <= ROUNDS_MAX, "bench_publish [count] [rounds <= 25]");
+    memset(payload, 'x', PAYLOAD);
+    server = hf_redis_server_start(NULL);
+    struct run *run = calloc(1, sizeof *run);
+    must(run != NULL, "out of memory");
+    for (unsigned i = 0; i < WINDOW_MAX; i++)
+        snprintf(run->names[i], sizeof run->names[i], "bench:%u", i);
+    hf_store_client_init(&run->client, hf_redis_server_unix(server));
+    hf_store_client_connect(&run->client);
+    for (unsigned round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < CASES; i++) {
+            hf_redis_server_do(server, "FLUSHALL");
+            figures[i][round] = measure(run, &cases[i], count);
+        }
+    }
+    report(rounds);
+    hf_store_client_close(&run->client);
+    free(run);
+    hf_redis_server_free(server);
+    return 0;
+}
