@@ -187,7 +187,7 @@ void hf__engine_complete_open(struct hf_engine *engine, struct hf_request *reque
 
 /* presence.c, engine's side */
 void hf__presence_to_store(struct hf_engine *engine, struct hf_request *request);
-void hf__presence_on_store_event(void *engine, struct hf_bytes channel, bool is_join,
+void hf__presence_on_store_event(void *context, struct hf_bytes channel, bool is_join,
                                  struct hf_bytes info);
 void hf__presence_tick(struct hf_engine *engine);
 void hf__presence_fini(struct hf_engine *engine);

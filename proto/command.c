@@ -1,6 +1,7 @@
 #include "command.h"
 
 #include "json.h"
+#include "protobuf_scan.h"
 
 #include <string.h>
 
@@ -421,20 +422,29 @@ enum hf_command_status hf_connect_request_decode_json(struct hf_slice message,
     return finish(&source, error);
 }
 
+enum hf_command_status hf_command_decode(enum hf_encoding encoding, struct hf_slice message,
+                                         struct hf_arena *arena, struct hf_command *command,
+                                         struct hf_command_error *error)
+{
+    return encoding == HF_ENCODING_PROTOBUF
+               ? hf_command_decode_protobuf(message, arena, command, error)
+               : hf_command_decode_json(message, arena, command, error);
+}
+
 /* ---- frame ---- */
 
-void hf_command_iterator_init(struct hf_command_iterator *iterator, struct hf_slice frame,
-                              size_t max_message_size)
+void hf_command_iterator_init(struct hf_command_iterator *iterator, enum hf_encoding encoding,
+                              struct hf_slice frame, size_t max_message_size)
 {
     *iterator = (struct hf_command_iterator){
+        .encoding = encoding,
         .frame = frame,
         .max_message_size = max_message_size,
     };
 }
 
-enum hf_command_status hf_command_iterator_next_line(struct hf_command_iterator *iterator,
-                                                     struct hf_slice *message,
-                                                     struct hf_command_error *error)
+static enum hf_command_status next_line(struct hf_command_iterator *iterator,
+                                        struct hf_slice *message, struct hf_command_error *error)
 {
     size_t at = iterator->at;
     size_t left = iterator->frame.len - at;
@@ -455,16 +465,25 @@ enum hf_command_status hf_command_iterator_next_line(struct hf_command_iterator 
     return HF_COMMAND_OK;
 }
 
+enum hf_command_status hf_command_iterator_next_message(struct hf_command_iterator *iterator,
+                                                        struct hf_slice *message,
+                                                        struct hf_command_error *error)
+{
+    return iterator->encoding == HF_ENCODING_PROTOBUF
+               ? hf__protobuf_next_message(iterator, message, error)
+               : next_line(iterator, message, error);
+}
+
 enum hf_command_status hf_command_iterator_next(struct hf_command_iterator *iterator,
                                                 struct hf_arena *arena, struct hf_command *command,
                                                 struct hf_command_error *error)
 {
     struct hf_slice message;
-    enum hf_command_status status = hf_command_iterator_next_line(iterator, &message, error);
+    enum hf_command_status status = hf_command_iterator_next_message(iterator, &message, error);
     if (status != HF_COMMAND_OK) {
         return status;
     }
-    status = hf_command_decode_json(message, arena, command, error);
+    status = hf_command_decode(iterator->encoding, message, arena, command, error);
     if (status != HF_COMMAND_OK && error) {
         error->offset += (size_t)(message.data - iterator->frame.data);
     }

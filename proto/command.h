@@ -1,11 +1,12 @@
 /* Command: what clients ask for, decoded from a frame. Pure functions, any thread, one at a time
- * per arena. The structs do not depend on the encoding; every slice in them borrows from the frame,
- * or from the arena for strings that had escapes, and dies with either. Absent fields are zero:
- * empty slices, 0, false, NULL arrays. */
+ * per arena. The structs do not depend on the encoding; every slice in them borrows from the frame
+ * or from the arena, and dies with either. Absent fields are zero: empty slices, 0, false, NULL
+ * arrays. "Raw" is a JSON value or, in Protobuf, any bytes. */
 #ifndef HF_PROTO_COMMAND_H
 #define HF_PROTO_COMMAND_H
 
 #include "arena.h"
+#include "encoding.h"
 #include "slice.h"
 
 #include <stdbool.h>
@@ -57,7 +58,7 @@ struct hf_subscribe_request {
     struct hf_slice token;
     struct hf_slice epoch;
     uint64_t offset;
-    struct hf_slice data; /* raw JSON value; empty = absent */
+    struct hf_slice data; /* raw; empty = absent */
     struct hf_slice delta;
     struct hf_filter_node *tf; /* arena; NULL = absent */
     int64_t flag;              /* HF_SUBSCRIBE_FLAG_* */
@@ -80,7 +81,7 @@ struct hf_header {
 
 struct hf_connect_request {
     struct hf_slice token;
-    struct hf_slice data;        /* raw JSON value; empty = absent */
+    struct hf_slice data;        /* raw; empty = absent */
     struct hf_connect_sub *subs; /* arena, subs_count, in the client's order; a channel may
                                     come twice, the last one counts */
     size_t subs_count;
@@ -99,7 +100,7 @@ struct hf_channel_request { /* unsubscribe, presence, presence_stats */
 
 struct hf_publish_request {
     struct hf_slice channel;
-    struct hf_slice data; /* raw JSON value, `null` included; empty = absent */
+    struct hf_slice data; /* raw, `null` included; empty = absent */
     struct hf_slice key;
     int32_t type; /* 0 = stream */
     bool removed;
@@ -115,11 +116,11 @@ struct hf_history_request {
 
 struct hf_rpc_request {
     struct hf_slice method;
-    struct hf_slice data; /* raw JSON value; empty = absent */
+    struct hf_slice data; /* raw; empty = absent */
 };
 
 struct hf_send_request {
-    struct hf_slice data; /* raw JSON value; empty = absent */
+    struct hf_slice data; /* raw; empty = absent */
 };
 
 struct hf_refresh_request {
@@ -179,21 +180,36 @@ enum hf_command_status hf_connect_request_decode_json(struct hf_slice message,
                                                       struct hf_connect_request *request,
                                                       struct hf_command_error *error);
 
-/* Splits a frame into messages: one per line, one line feed may end the frame; an empty frame or an
- * empty line is malformed. */
+/* Decodes one message in Protobuf (proto/client.proto). Unknown fields are ignored; a text that is
+ * not UTF-8, a field of another wire type, a single sub-message that comes twice, and messages
+ * nested too deep are malformed, too many fields TOO_LARGE; an empty message is a pong. Needs arena
+ * memory in proportion to the message. On failure as hf_command_decode_json. */
+enum hf_command_status hf_command_decode_protobuf(struct hf_slice message, struct hf_arena *arena,
+                                                  struct hf_command *command,
+                                                  struct hf_command_error *error);
+
+/* hf_command_decode_json or hf_command_decode_protobuf. */
+enum hf_command_status hf_command_decode(enum hf_encoding encoding, struct hf_slice message,
+                                         struct hf_arena *arena, struct hf_command *command,
+                                         struct hf_command_error *error);
+
+/* Splits a frame into messages. JSON: one per line, one line feed may end the frame; an empty frame
+ * or an empty line is malformed. Protobuf: each follows its length (a varint), which may be 0; an
+ * empty frame or a message that is cut short is malformed. */
 struct hf_command_iterator {
+    enum hf_encoding encoding;
     struct hf_slice frame;   /* borrowed */
     size_t at;               /* bytes of the frame already taken */
     size_t max_message_size; /* bytes; 0 = unlimited */
 };
 
-void hf_command_iterator_init(struct hf_command_iterator *iterator, struct hf_slice frame,
-                              size_t max_message_size);
+void hf_command_iterator_init(struct hf_command_iterator *iterator, enum hf_encoding encoding,
+                              struct hf_slice frame, size_t max_message_size);
 
 /* The next message, not decoded: OK, END, MALFORMED or TOO_LARGE (error may be NULL). */
-enum hf_command_status hf_command_iterator_next_line(struct hf_command_iterator *iterator,
-                                                     struct hf_slice *message,
-                                                     struct hf_command_error *error);
+enum hf_command_status hf_command_iterator_next_message(struct hf_command_iterator *iterator,
+                                                        struct hf_slice *message,
+                                                        struct hf_command_error *error);
 
 /* The next message, decoded. Error offsets count from the start of the frame. */
 enum hf_command_status hf_command_iterator_next(struct hf_command_iterator *iterator,

@@ -4,6 +4,11 @@
 
 #include <assert.h>
 
+const struct hf_encoder *hf_encoder_of(enum hf_encoding encoding)
+{
+    return encoding == HF_ENCODING_PROTOBUF ? &hf_encoder_protobuf : &hf_encoder_json;
+}
+
 void hf_reply_error(const struct hf_encoder *encoder, struct hf_buffer *buffer, uint32_t id,
                     uint32_t code)
 {

@@ -4,22 +4,20 @@
  * Every function appends exactly one message to the buffer (no separator; see
  * hf_encoder.separator), borrows its arguments until return, and reports failure only through
  * hf_buffer_failed(). Zero and empty fields are left out where the protocol says so. Texts must be
- * valid UTF-8. "Raw" slices are values in the client's encoding (valid JSON here), copied through
- * byte for byte except for line breaks between tokens. */
+ * valid UTF-8. "Raw" slices are payloads: with JSON they must be valid JSON and are copied through
+ * byte for byte except for line breaks between tokens; with Protobuf they are any bytes. What is
+ * called a JSON object here (info_raw, tags) is one in every encoding: the Protobuf encoder takes
+ * it apart, and leaves out members that are not of the right type or no text (a lone surrogate). */
 #ifndef HF_PROTO_REPLY_H
 #define HF_PROTO_REPLY_H
 
 #include "buffer.h"
+#include "encoding.h"
 #include "slice.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum hf_encoding {
-    HF_ENCODING_JSON,
-    HF_ENCODING_PROTOBUF,
-};
 
 struct hf_client_info {
     struct hf_slice user;      /* always written */
@@ -146,6 +144,10 @@ extern const struct hf_encoder hf_encoder_json;
 extern const struct hf_encoder hf_encoder_json_bare;
 /* For long polling: a publication's push is the publication alone; else as the one above. */
 extern const struct hf_encoder hf_encoder_json_item;
+extern const struct hf_encoder hf_encoder_protobuf;
+
+/* The encoder of an encoding, static. */
+const struct hf_encoder *hf_encoder_of(enum hf_encoding encoding);
 
 /* The code's error with its canonical message and flag; the code must be in HF_ERROR_CODES. */
 void hf_reply_error(const struct hf_encoder *encoder, struct hf_buffer *buffer, uint32_t id,

@@ -1,10 +1,12 @@
-/* The broker program: reads its configuration and runs a node until a signal ends it. */
+/* The broker program: reads its configuration and runs a node until a signal ends it, or runs a
+ * console command. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "config/config.h"
+#include "console/console.h"
 #include "log.h"
 #include "node.h"
 
@@ -35,6 +37,9 @@ int main(int argc, char *argv[])
 {
     struct hf_config_result result = {0};
     int status = EXIT_FAILURE;
+    if (hf_console_is_asked(argc, (const char *const *)argv)) {
+        return hf_console_run(argc, (const char *const *)argv, (const char *const *)environ);
+    }
     switch (
         hf_config_load(&result, argc, (const char *const *)argv, (const char *const *)environ)) {
     case HF_CONFIG_LOADED:

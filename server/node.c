@@ -19,6 +19,7 @@
 #include <http_parser.h>
 
 #include "api/api_routes.h"
+#include "client/users.h"
 #include "log.h"
 #include "memory.h"
 #include "net/admission.h"
@@ -44,6 +45,7 @@ struct hf_node {
     struct hf_engine *engine;
     struct hf_routes routes;
     struct hf_admission admission;
+    struct hf_users *users;        /* NULL: connections of users are not limited */
     struct hf_worker **workers;    /* owned; the first `worker_count` have been started */
     _Atomic unsigned worker_count; /* workers that run already see it grow */
     int signal_fd;
@@ -300,6 +302,7 @@ static bool start_workers_on(struct hf_node *node, const int *fds, unsigned coun
             .routes = node->routes.items,
             .route_count = node->routes.count,
             .admission = &node->admission,
+            .users = node->users,
         };
         int result = hf_worker_start(&options, &node->workers[i]);
         if (result != HF_OK) {
@@ -446,6 +449,13 @@ static bool start(struct hf_node *node)
     hf_admission_init(&node->admission, config->client.connection_limit,
                       config->client.connection_rate_limit);
     raise_descriptor_limit();
+    if (config->client.user_connection_limit > 0) {
+        node->users = hf_users_new(config->client.user_connection_limit);
+        if (node->users == NULL) {
+            hf_log(HF_LOG_ERROR, "no memory to count users", "");
+            return false;
+        }
+    }
     if (!take_signals(node) || !open_engine(node) || !build_routes(node) || !start_workers(node) ||
         !write_pid_file(node)) {
         return false;
@@ -470,6 +480,7 @@ static void stop(struct hf_node *node)
         hf_worker_free(node->workers[i]);
     }
     free(node->workers);
+    hf_users_free(node->users);
     if (node->engine != NULL) {
         hf_engine_close(node->engine);
     }

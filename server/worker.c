@@ -176,6 +176,7 @@ static bool open_parts(struct worker_thread *thread)
     worker->hub = hf_hub_open(worker);
     worker->registry = hf_registry_open(worker);
     worker->emulation = hf_emulation_open();
+    worker->users = thread->options.users;
     const struct hf_port_callbacks callbacks = {
         .on_publication = hf_hub_on_publication,
         .on_lost = hf_hub_on_lost,
@@ -186,7 +187,8 @@ static bool open_parts(struct worker_thread *thread)
     };
     worker->port = hf_port_open(thread->options.engine, &callbacks);
     if (worker->hub == NULL || worker->registry == NULL || worker->emulation == NULL ||
-        worker->port == NULL) {
+        worker->port == NULL ||
+        hf_token_verifiers_open(&worker->tokens, worker->config) != HF_OK) {
         return false;
     }
     worker->priv->on_turn_end = on_turn_end;
@@ -229,6 +231,7 @@ static void close_parts(struct worker_thread *thread)
     hf_hub_close(worker->hub);
     hf_registry_close(worker->registry);
     hf_emulation_close(worker->emulation);
+    hf_token_verifiers_close(&worker->tokens);
     worker->priv->on_turn_end = NULL;
     hf__loop_close(worker);
     hf_buffer_fini(&worker->encode);

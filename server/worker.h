@@ -15,6 +15,7 @@
 #include "buffer.h"
 #include "config/config.h"
 #include "net/wheel.h"
+#include "token/token.h"
 
 struct event_base;
 struct hf_admission;
@@ -23,6 +24,7 @@ struct hf_http_route;
 struct hf_hub;
 struct hf_node;
 struct hf_registry;
+struct hf_users;
 
 struct hf_worker_counters {
     _Atomic uint64_t clients;       /* sessions that are connected now */
@@ -44,6 +46,8 @@ struct hf_worker {
     struct hf_hub *hub;             /* channels with subscribers on this worker */
     struct hf_registry *registry;   /* the nodes that were heard of */
     struct hf_emulation *emulation; /* streams that can be found by their session's id */
+    struct hf_token_verifiers tokens;
+    struct hf_users *users; /* of the node; NULL: nobody's connections are counted */
     struct hf_wheel *wheel;
     uint64_t now_ms;         /* monotonic, refreshed every loop turn */
     struct hf_buffer encode; /* scratch for encoding; reset before use */
@@ -87,6 +91,7 @@ struct hf_worker_options {
     const struct hf_http_route *routes;
     size_t route_count;
     struct hf_admission *admission;
+    struct hf_users *users; /* NULL: connections of users are not limited */
 };
 
 /* Starts the worker's thread; it serves when this returns HF_OK. Else HF_ENOMEM. */

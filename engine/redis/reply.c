@@ -84,10 +84,14 @@ static void *create_string(const redisReadTask *task, char *text, size_t len)
     return reply;
 }
 
+/* Room for the items is taken before they come, so a length that was garbled on the way must not
+ * take all memory: more than these (128 MiB of pointers) counts as out of memory. */
+#define ITEMS_MAX (1 << 24)
+
 static void *create_array(const redisReadTask *task, int elements)
 {
     struct hf_reply *reply = create(task, HF_REPLY_ARRAY);
-    if (reply == NULL || elements < 0)
+    if (reply == NULL || elements < 0 || elements > ITEMS_MAX)
         return NULL;
     reply->len = (size_t)elements;
     if (elements > 0) {

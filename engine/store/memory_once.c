@@ -32,7 +32,7 @@ struct hf_memory_once {
 
 static void forget(struct hf_memory_once *once, struct hf_memory_once_entry *entry)
 {
-    HASH_DEL(once->entries, entry);
+    HASH_DEL(once->entries, entry); /* NOLINT(clang-analyzer-core.NullDereference): uthash */
     TAILQ_REMOVE(&once->sweep, entry, in_sweep);
     free(entry->version_epoch);
     free(entry);

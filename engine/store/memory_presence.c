@@ -364,7 +364,7 @@ static int read_entries(const struct room *room, struct hf_store_presence_read *
     HASH_ITER (hh, room->members, member, next) {
         size += sizeof(struct hf_present_client) + member->len + member->info_len;
     }
-    struct hf_present_client *entries = malloc(size);
+    struct hf_present_client *entries = malloc(size > 0 ? size : 1);
     if (entries == NULL)
         return HF_ENOMEM;
     char *text = (char *)(entries + HASH_COUNT(room->members));

@@ -11,9 +11,11 @@
 
 #include <event2/event.h>
 
-#define TICK_MS       500
-#define ERROR_LOG_MS  1000  /* at most one error reply is logged in so long */
-#define CLOSED_LOG_MS 10000 /* ... and the same reason of a lost connection */
+#define TICK_MS      500
+#define ERROR_LOG_MS 1000 /* at most one error reply is logged in so long */
+/* Refused writes are told for so long, or until one is taken. */
+#define REFUSAL_TOLD_MS 10000
+#define CLOSED_LOG_MS   10000 /* ... and the same reason of a lost connection */
 
 static struct hf_redis_store *store_of(struct hf_store *base)
 {
@@ -54,6 +56,13 @@ int hf_redis_judge(struct hf_redis_store *store, const struct hf_reply *error)
     if (store->error_log_ms == 0 || now_ms - store->error_log_ms >= ERROR_LOG_MS) {
         store->error_log_ms = now_ms;
         hf_redis_log(store, HF_SEVERITY_WARNING, "Redis answered: %s", text);
+    }
+    static const char *const refusals[] = {"OOM", "MISCONF", "NOREPLICAS"};
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        if (hf_reply_is_error(error, refusals[i])) {
+            snprintf(store->refusal, sizeof store->refusal, "%s", text);
+            store->refusal_ms = now_ms;
+        }
     }
     if (hf_reply_is_error(error, "READONLY") || hf_reply_is_error(error, "NOAUTH")) {
         hf_redis_connection_break(store->commands, text);
@@ -163,6 +172,8 @@ void hf_redis_complete(struct hf_redis_store *store, struct hf_redis_op *op, int
     op_free(store, op);
     switch (ended.kind) {
     case HF_REDIS_PUBLISH:
+        if (result == HF_OK)
+            store->refusal[0] = '\0';
         complete_publish(ended.request.publish, result);
         break;
     case HF_REDIS_READ:
@@ -229,7 +240,7 @@ static void insert_first(struct hf_redis_op *op)
 {
     struct hf_redis_channel *channel = op->channel;
     struct hf_redis_op *next = TAILQ_FIRST(&channel->ops);
-    for (uint32_t i = 0; i < channel->in_flight; i++)
+    while (next != NULL && !next->is_waiting) /* R2; in_flight still counts what completes now */
         next = TAILQ_NEXT(next, in_channel);
     if (next != NULL)
         TAILQ_INSERT_BEFORE(next, op, in_channel);
@@ -288,13 +299,18 @@ static bool overtakes(const struct hf_redis_op *op)
     return op->kind == HF_REDIS_READ || op->kind == HF_REDIS_MEND;
 }
 
+static bool is_holding(const struct hf_redis_store *store)
+{
+    return !store->is_closing && hf_redis_connection_is_ready(store->commands) &&
+           hf_redis_connection_life(store->commands) != store->admitted_life;
+}
+
 bool hf_redis_is_held(const struct hf_redis_op *op)
 {
     const struct hf_redis_store *store = op->channel->store;
     bool writes = op->kind == HF_REDIS_REMOVE ||
                   (op->kind == HF_REDIS_PUBLISH && op->request.publish->options.history_size > 0);
-    return writes && !store->is_closing && hf_redis_connection_is_ready(store->commands) &&
-           hf_redis_connection_life(store->commands) != store->admitted_life;
+    return writes && is_holding(store);
 }
 
 /* The connection is one to a life that is not admitted: R4. */
@@ -352,8 +368,7 @@ static int enqueue(struct hf_redis_store *store, struct hf_redis_op *op, struct 
     op->deadline_ms = hf_redis_now_ms() + config->wait_ms;
     op->is_waiting = true;
     TAILQ_INSERT_TAIL(&store->waiting, op, in_waiting);
-    struct hf_redis_op *first = TAILQ_FIRST(&op->channel->ops);
-    if (overtakes(op) && first != NULL && hf_redis_is_held(first))
+    if (overtakes(op) && is_holding(store))
         insert_first(op);
     else
         TAILQ_INSERT_TAIL(&op->channel->ops, op, in_channel);
@@ -586,7 +601,7 @@ static void on_commands_ready(void *context)
 {
     struct hf_redis_store *store = context;
     store->ready_ms = hf_redis_now_ms();
-    if (hf_redis_connection_life(store->commands) != store->admitted_life)
+    if (is_holding(store))
         hold(store);
     if (store->is_up && hf_redis_connection_life(store->commands) != store->up_life)
         hf_redis_connection_break(store->pubsub, "the commands go to another server than before");
@@ -658,6 +673,8 @@ static void store_status(const struct hf_store *base, struct hf_store_status *st
         reason = hf_redis_connection_reason(store->pubsub);
     else if (!store->is_delivering)
         reason = "Redis has not yet delivered a publication of our own";
+    else if (hf_redis_now_ms() - store->refusal_ms < REFUSAL_TOLD_MS)
+        reason = store->refusal;
     snprintf(status->reason, sizeof status->reason, "%s", reason);
 }
 

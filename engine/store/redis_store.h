@@ -198,6 +198,9 @@ struct hf_redis_store {
     /* log limits */
     uint64_t error_log_ms, close_log_ms; /* when one was logged last; 0: never */
     char close_log_text[HF_REDIS_REASON_SIZE];
+    char refusal[HF_REDIS_REASON_SIZE]; /* why Redis takes no writes at all; "" after the next that
+                                           it took */
+    uint64_t refusal_ms;                /* when it said so last */
 };
 
 uint64_t hf_redis_now_ms(void);

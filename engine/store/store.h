@@ -16,9 +16,9 @@
  *     with history and removes wait while the store's life (on_connected) is not the one that
  *     `admit` named last. Reads and mends do not wait, and overtake them.
  * Failures: while the store cannot be reached, requests wait up to config->wait_ms, then complete
- * with HF_EUNAVAILABLE. A publish that was sent when the connection broke is sent again, with history
- * or an idempotency key, so that it is applied once; where that cannot be known, or for want of
- * time, it completes with HF_EUNKNOWN. Reads are sent again. */
+ * with HF_EUNAVAILABLE. A publish that was sent when the connection broke is sent again, with
+ * history or an idempotency key, so that it is applied once; where that cannot be known, or for
+ * want of time, it completes with HF_EUNKNOWN. Reads are sent again. */
 #ifndef HF_STORE_STORE_H
 #define HF_STORE_STORE_H
 

@@ -2,7 +2,8 @@
  *
  * Shapes, codes and transport rules are Centrifugo v6's (its public API documentation). Offered:
  * publish, broadcast, history, history_remove, presence, presence_stats, info. The peer's other
- * methods that concern connections answer with error 108 "not available". Anything else is HTTP 404.
+ * methods that concern connections answer with error 108 "not available". Anything else is HTTP
+ * 404.
  *
  * Worker's thread. A call is one HTTP request: it is answered exactly once, at the latest when the
  * worker's port is closed. An answer that memory does not suffice for is HTTP 500. */

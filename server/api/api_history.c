@@ -51,7 +51,7 @@ static void on_history(void *context, int rc, struct hf_position position, struc
     for (uint32_t i = 0; page != NULL && i < page->count; i++) {
         struct hf_wire_publication wire;
 
-        if (!hf_publication_to_wire(page->items[i], &wire)) {
+        if (!hf_publication_to_wire(page->items[i], HF_ENCODING_JSON, &wire)) {
             hf_api_respond_failure(http); /* binary payloads have no form in JSON */
             return;
         }

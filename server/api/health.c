@@ -15,14 +15,18 @@ bool hf_health_describe(struct hf_buffer *body, const struct hf_engine_status *s
 {
     bool is_serving = status->is_ready && !is_draining;
 
-    hf_buffer_append_slice(body, is_serving ? HF_SLICE("{\"status\":\"ok\"")
-                                            : HF_SLICE("{\"status\":\"degraded\""));
+    bool is_whole = is_serving && status->reason[0] == '\0';
+
+    hf_buffer_append_slice(body, is_whole ? HF_SLICE("{\"status\":\"ok\"")
+                                          : HF_SLICE("{\"status\":\"degraded\""));
     write_bool(body, HF_SLICE(",\"draining\":"), is_draining);
     write_bool(body, HF_SLICE(",\"store\":{\"ready\":"), status->is_ready);
     write_bool(body, HF_SLICE(",\"connected\":"), status->is_connected);
     if (!status->is_ready) {
         HF_BUFFER_APPEND_LITERAL(body, ",\"not_ready_ms\":");
         hf_buffer_append_u64(body, status->not_ready_ms);
+    }
+    if (!status->is_ready || status->reason[0] != '\0') {
         HF_BUFFER_APPEND_LITERAL(body, ",\"reason\":");
         hf_json_append_string(body, hf_slice_of(status->reason));
     }

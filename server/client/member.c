@@ -49,7 +49,7 @@ static bool describe(const struct hf_subscription *subscription, struct identity
 
     identity->info = &session->worker->encode;
     hf_buffer_reset(identity->info);
-    hf_session_write_client_info(session, identity->info);
+    hf_session_write_client_info(session, subscription, identity->info);
     hf_session_client_text(session, identity->client);
     *who = (struct hf_presence_client){
         .channel = {channel.data, channel.len},

@@ -7,7 +7,7 @@
 #include "worker.h"
 
 _Static_assert(HF_PUBLICATION_SLOT_PUSH + HF_FRAMINGS <= HF_ATTACHMENTS, "slots of a publication");
-_Static_assert(HF_PAGE_SLOT_LIST + HF_ENCODING_PROTOBUF < HF_PAGE_SLOT_PUSHES, "slots of a page");
+_Static_assert(HF_PAGE_SLOT_LIST + HF_ENCODINGS <= HF_PAGE_SLOT_PUSHES, "slots of a page");
 _Static_assert(HF_PAGE_SLOT_PUSHES + HF_FRAMINGS <= HF_ATTACHMENTS, "slots of a page");
 
 /* Built bytes, as attached. */
@@ -41,7 +41,7 @@ static struct wire *wire_new(const char *data, size_t len)
 
 const struct hf_encoder *hf_transport_encoder(const struct hf_transport *transport)
 {
-    return transport->encoder != NULL ? transport->encoder : &hf_encoder_json;
+    return transport->encoder != NULL ? transport->encoder : hf_encoder_of(transport->encoding);
 }
 
 static struct hf_slice slice_of(struct hf_bytes bytes)
@@ -54,7 +54,7 @@ static bool is_json_or_absent(struct hf_bytes bytes)
     return bytes.len == 0 || hf_json_is_valid(slice_of(bytes));
 }
 
-bool hf_publication_to_wire(const struct hf_publication *publication,
+bool hf_publication_to_wire(const struct hf_publication *publication, enum hf_encoding encoding,
                             struct hf_wire_publication *wire)
 {
     const struct hf_publication_fields *fields = &publication->fields;
@@ -66,8 +66,8 @@ bool hf_publication_to_wire(const struct hf_publication *publication,
         .offset = publication->position.offset,
         .version = fields->version,
     };
-    return is_json_or_absent(fields->data) && is_json_or_absent(fields->info) &&
-           is_json_or_absent(fields->tags);
+    return (encoding != HF_ENCODING_JSON || is_json_or_absent(fields->data)) &&
+           is_json_or_absent(fields->info) && is_json_or_absent(fields->tags);
 }
 
 /* Appends the push of one publication. False when it cannot be said. */
@@ -78,7 +78,7 @@ static bool write_push(struct hf_worker *worker, const struct hf_encoder *encode
     struct hf_wire_publication wire;
     char epoch[HF_EPOCH_TEXT_SIZE];
 
-    if (!hf_publication_to_wire(publication, &wire)) {
+    if (!hf_publication_to_wire(publication, encoder->encoding, &wire)) {
         return false;
     }
     if (publication->position.offset == 1) {
@@ -244,7 +244,7 @@ static struct wire *build_list(struct hf_worker *worker, const struct hf_encoder
     for (uint32_t i = 0; i < page->count; i++) {
         struct hf_wire_publication wire;
 
-        if (!hf_publication_to_wire(page->items[i], &wire)) {
+        if (!hf_publication_to_wire(page->items[i], encoder->encoding, &wire)) {
             return &unfit;
         }
         encoder->publication_list_add(list, &wire);

@@ -17,7 +17,7 @@
 
 struct hf_worker;
 
-/* Whose attachment is in which slot: pushes one per framing, lists one per encoding. */
+/* Whose attachment is in which slot: one for each framing, and for lists one for each encoding. */
 enum hf_publication_slot { HF_PUBLICATION_SLOT_PUSH = 0 /* + framing */ };
 enum hf_page_slot {
     HF_PAGE_SLOT_LIST = 0 /* + encoding */,
@@ -52,8 +52,9 @@ enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
                                               struct hf_page *page, struct hf_slice *list);
 
 /* The wire form of a publication as a list item or API item. Texts of the result borrow from
- * `publication`. False when a part is not JSON. epoch: needed only by live pushes. */
-bool hf_publication_to_wire(const struct hf_publication *publication,
+ * `publication`. False when the encoding cannot say it: JSON data that is not JSON, or info and
+ * tags that are not JSON. epoch: needed only by live pushes. */
+bool hf_publication_to_wire(const struct hf_publication *publication, enum hf_encoding encoding,
                             struct hf_wire_publication *wire);
 
 /* The encoder that a transport's messages are written with. */

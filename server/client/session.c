@@ -36,7 +36,7 @@ static void leave(struct hf_session *session)
         hf_subscription_free(session->subscriptions[session->subscription_count - 1]);
     }
     hf_session_drop_waiting(session);
-    hf_session_start_forget(session);
+    hf_session_identity_leave(session);
     free(session->subscriptions);
     session->subscriptions = NULL;
     session->subscription_capacity = 0;
@@ -56,6 +56,38 @@ void hf_session_disconnect(struct hf_session *session, enum hf_disconnect_code c
     session->transport->close(session->connection, code, hf_disconnect_reason(code));
 }
 
+/* What a unidirectional client is told instead of the error, as it gets no replies. */
+static enum hf_disconnect_code disconnect_for(enum hf_error_code code)
+{
+    switch (code) {
+    case HF_ERROR_TOKEN_EXPIRED:
+    case HF_ERROR_EXPIRED:
+        return HF_DISCONNECT_EXPIRED;
+    case HF_ERROR_TOO_MANY_REQUESTS:
+        return HF_DISCONNECT_TOO_MANY_REQUESTS;
+    case HF_ERROR_PERMISSION_DENIED:
+        return HF_DISCONNECT_PERMISSION_DENIED;
+    default:
+        return HF_DISCONNECT_SERVER_ERROR;
+    }
+}
+
+void hf_session_refuse(struct hf_session *session, uint32_t id, enum hf_error_code code)
+{
+    if (session->transport->is_unidirectional) {
+        hf_session_disconnect(session, disconnect_for(code));
+        return;
+    }
+    hf_session_reply_error(session, id, code);
+    if (hf_session_is_closing(session)) {
+        return;
+    }
+    leave(session);
+    hf_session_flush(session);
+    hf_log(HF_LOG_DEBUG, "client refused", "code=%d", (int)code);
+    session->transport->drop(session->connection);
+}
+
 void hf_session_closed(struct hf_session *session, unsigned code)
 {
     if (!hf_session_is_closing(session)) {
@@ -64,6 +96,7 @@ void hf_session_closed(struct hf_session *session, unsigned code)
     }
     hf_session_output_forget(hf_hub_output(session->worker->hub), session);
     hf_session_requests_abandon(session);
+    hf_session_identity_free(session);
     free(session);
 }
 
@@ -131,10 +164,8 @@ void hf_session_execute(struct hf_session *session, const struct hf_command *com
     case HF_COMMAND_SEND: /* has no reply, so an error can only be said this way */
         hf_session_disconnect(session, HF_DISCONNECT_NOT_AVAILABLE);
         break;
-    case HF_COMMAND_REFRESH: /* no key is configured, so every token is invalid */
-        hf_session_disconnect(session, hf_slice_is_empty(request->refresh.token)
-                                           ? HF_DISCONNECT_BAD_REQUEST
-                                           : HF_DISCONNECT_INVALID_TOKEN);
+    case HF_COMMAND_REFRESH:
+        hf_session_refresh(session, command->id, &request->refresh);
         break;
     case HF_COMMAND_SUB_REFRESH:
         if (has_channel(session, request->sub_refresh.channel)) {
@@ -166,12 +197,12 @@ static struct hf_slice ordered_channel(const struct hf_command *command)
     case HF_COMMAND_PRESENCE_STATS:
         return command->request.presence_stats.channel;
     default:
-        return (struct hf_slice){0};
+        return HF_SLICE("");
     }
 }
 
-static void dispatch(struct hf_session *session, const struct hf_command *command,
-                     struct hf_slice message)
+void hf_session_dispatch(struct hf_session *session, const struct hf_command *command,
+                         struct hf_slice message)
 {
     if (session->state == HF_SESSION_CONNECTED) {
         struct hf_slice channel = ordered_channel(command);
@@ -181,6 +212,8 @@ static void dispatch(struct hf_session *session, const struct hf_command *comman
         } else {
             hf_session_execute(session, command);
         }
+    } else if (session->state == HF_SESSION_JOINING) {
+        hf_session_wait(session, command, ordered_channel(command), message);
     } else if (command->kind == HF_COMMAND_CONNECT) {
         hf_session_connect(session, command->id, &command->request.connect);
     } else {
@@ -197,14 +230,15 @@ void hf_session_receive(struct hf_session *session, char *data, size_t len)
     struct hf_command command;
     struct hf_slice message;
 
-    hf_command_iterator_init(&iterator, hf_slice(data, len), 0);
+    hf_command_iterator_init(&iterator, session->transport->encoding, hf_slice(data, len), 0);
     while (!hf_session_is_closing(session)) {
         enum hf_command_status status;
 
         hf_arena_reset(arena);
-        status = hf_command_iterator_next_line(&iterator, &message, &error);
+        status = hf_command_iterator_next_message(&iterator, &message, &error);
         if (status == HF_COMMAND_OK) {
-            status = hf_command_decode_json(message, arena, &command, &error);
+            status =
+                hf_command_decode(session->transport->encoding, message, arena, &command, &error);
         }
         if (status == HF_COMMAND_END) {
             break;
@@ -217,7 +251,7 @@ void hf_session_receive(struct hf_session *session, char *data, size_t len)
                                                : HF_DISCONNECT_BAD_REQUEST);
             break;
         }
-        dispatch(session, &command, message);
+        hf_session_dispatch(session, &command, message);
     }
     hf_arena_reset(arena);
     hf_session_flush(session);
@@ -225,7 +259,7 @@ void hf_session_receive(struct hf_session *session, char *data, size_t len)
 
 void hf_session_drained(struct hf_session *session)
 {
-    if (!hf_session_is_closing(session)) {
+    if (session->state == HF_SESSION_CONNECTED) {
         hf_session_catch_up_resume(session);
     }
 }
@@ -253,10 +287,13 @@ static void send_ping(struct hf_session *session, uint64_t now_ms)
 
 void hf_session_tick(struct hf_session *session, uint64_t now_ms)
 {
+    if (hf_session_end_expired(session, now_ms)) {
+        return;
+    }
     if (now_ms >= session->pong_at_ms) {
         hf_session_disconnect(session, HF_DISCONNECT_NO_PONG);
     } else if (now_ms >= session->ping_at_ms) {
-        if (session->state == HF_SESSION_CONNECTING) {
+        if (session->state != HF_SESSION_CONNECTED) {
             hf_session_disconnect(session, HF_DISCONNECT_STALE);
         } else {
             send_ping(session, now_ms);
@@ -266,5 +303,8 @@ void hf_session_tick(struct hf_session *session, uint64_t now_ms)
 
 uint64_t hf_session_deadline(const struct hf_session *session)
 {
-    return session->ping_at_ms < session->pong_at_ms ? session->ping_at_ms : session->pong_at_ms;
+    uint64_t deadline_ms = hf_session_expiry_deadline(session);
+
+    deadline_ms = session->ping_at_ms < deadline_ms ? session->ping_at_ms : deadline_ms;
+    return session->pong_at_ms < deadline_ms ? session->pong_at_ms : deadline_ms;
 }

@@ -38,8 +38,11 @@ int hf_channel_check_data(const struct hf_channel_options *options, struct hf_sl
 
 static struct hf_channel_caller caller_of(const struct hf_session *session, struct hf_slice channel)
 {
+    struct hf_slice user = hf_session_user(session);
+
     return (struct hf_channel_caller){
-        .user = "",
+        .user = user.data,
+        .user_len = user.len,
         .is_subscribed = hf_session_find_subscription(session, channel) != NULL,
     };
 }
@@ -84,7 +87,8 @@ static int check_publish(const struct hf_session *session, const struct hf_publi
     if (request->type != 0 || request->removed || !hf_slice_is_empty(request->key)) {
         return HF_ERROR_NOT_AVAILABLE; /* map channels are not offered */
     }
-    data_error = hf_channel_check_data(ref->options, request->data, true);
+    data_error = hf_channel_check_data(ref->options, request->data,
+                                       session->transport->encoding == HF_ENCODING_JSON);
     return data_error != 0 ? data_error : (int)allowed;
 }
 
@@ -107,7 +111,8 @@ void hf_session_publish(struct hf_session *session, uint32_t id,
     }
     open->is_publish = true;
     hf_buffer_reset(&worker->encode);
-    hf_session_write_client_info(session, &worker->encode);
+    hf_session_write_client_info(session, hf_session_find_subscription(session, request->channel),
+                                 &worker->encode);
     params = (struct hf_publish_params){
         .channel = {request->channel.data, request->channel.len},
         .options = hf_channel_stream_options(ref.options),
@@ -209,20 +214,5 @@ void hf_session_history(struct hf_session *session, uint32_t id,
     if (rc != HF_OK) {
         hf_session_request_free(open);
         hf_session_reply_error(session, id, hf_session_engine_error(rc));
-    }
-}
-
-/* --- what is not offered -------------------------------------------------------------------- */
-
-/* No subscription expires, as none was made with a token: each valid request is one too many. */
-void hf_session_sub_refresh(struct hf_session *session, uint32_t id,
-                            const struct hf_sub_refresh_request *request)
-{
-    if (hf_session_find_subscription(session, request->channel) == NULL) {
-        hf_session_reply_error(session, id, HF_ERROR_PERMISSION_DENIED);
-    } else if (hf_slice_is_empty(request->token)) {
-        hf_session_reply_error(session, id, HF_ERROR_BAD_REQUEST);
-    } else {
-        hf_session_disconnect(session, HF_DISCONNECT_BAD_REQUEST);
     }
 }

@@ -21,11 +21,13 @@
 #include "client/hub.h"
 #include "client/session.h"
 #include "client/session_channel.h"
+#include "client/session_identity.h"
 #include "client/subscription.h"
 #include "codes.h"
 #include "command.h"
 #include "net/transport.h"
 #include "reply.h"
+#include "token/token.h"
 #include "worker.h"
 
 #define HF_SESSION_NEVER      UINT64_MAX
@@ -37,6 +39,8 @@
 
 enum hf_session_state {
     HF_SESSION_CONNECTING, /* waits for the connect command */
+    HF_SESSION_JOINING,    /* the connect command waits for server-side subscriptions, and all later
+                              ones for it */
     HF_SESSION_CONNECTED,
     HF_SESSION_CLOSING, /* the transport was told to close; nothing is done any more */
 };
@@ -48,7 +52,10 @@ struct hf_session_request {
     LIST_ENTRY(hf_session_request) in_session;
     struct hf_subscription *subscription; /* subscribe and pages; NULL once that is gone */
     uint64_t since_offset;                /* subscribe: as asked for */
-    struct hf_position position;          /* pages: after what was sent */
+    char *data;                           /* subscribe: owned; what the token says, NULL for none */
+    uint32_t data_len;
+    uint32_t join_index;         /* server-side subscribe: place in the session's join */
+    struct hf_position position; /* pages: after what was sent */
     uint64_t channel_hash;
     uint32_t id;          /* of the command */
     bool is_blocking : 1; /* later commands on the channel wait */
@@ -70,6 +77,7 @@ struct hf_session {
     struct hf_worker *worker;
     const struct hf_transport *transport;
     struct hf_connection *connection;
+    struct hf_session_identity *identity;   /* owned; NULL: anonymous, and nothing to expire */
     struct hf_session_requests requests;    /* waiting for an answer */
     struct hf_subscription **subscriptions; /* owned; subscription_count of subscription_capacity */
     uint64_t ping_at_ms;                    /* connecting: when it is stale */
@@ -79,11 +87,7 @@ struct hf_session {
     uint32_t request_count;
     uint32_t waiting_count;
     struct hf_session_waiting_list waiting; /* commands, oldest first */
-    union {
-        size_t waiting_bytes;
-        struct hf_session_start
-            *start; /* unidirectional: nothing waits; owned, NULL once started */
-    };
+    uint32_t waiting_bytes;
     uint8_t state; /* enum hf_session_state */
     bool awaits_pong;
     unsigned char client_id[HF_CLIENT_ID_SIZE];
@@ -99,6 +103,13 @@ _Static_assert(sizeof(struct hf_subscription) <= 40, "subscriptions are many: ke
 /* Ends the connection: subscriptions go at once, the transport says goodbye with the code's
  * canonical reason after what was already sent. The first call wins. */
 void hf_session_disconnect(struct hf_session *session, enum hf_disconnect_code code);
+/* Answers the connect command with an error, after which the connection is of no use; a
+ * unidirectional one is disconnected. */
+void hf_session_refuse(struct hf_session *session, uint32_t id, enum hf_error_code code);
+
+/* Carries out a command, or keeps it until its turn comes. message: its text. */
+void hf_session_dispatch(struct hf_session *session, const struct hf_command *command,
+                         struct hf_slice message);
 
 /* Carries out a command of a connected session; nothing keeps it waiting. */
 void hf_session_execute(struct hf_session *session, const struct hf_command *command);
@@ -111,29 +122,51 @@ static inline bool hf_session_is_closing(const struct hf_session *session)
 /* --- session_connect.c --- */
 void hf_session_connect(struct hf_session *session, uint32_t id,
                         const struct hf_connect_request *request);
-/* 0, or the code to disconnect with: whether the request's credentials let the client in. */
-int hf_session_check_credentials(const struct hf_session *session,
-                                 const struct hf_connect_request *request);
-/* Gives the session its id. False: no randomness. */
-bool hf_session_choose_id(struct hf_session *session);
-/* The session is connected: it is counted and pinged from now on. */
-void hf_session_set_connected(struct hf_session *session);
-/* What the answer to connect says of the session itself, but for `client` (the caller's text). */
-void hf_session_describe(const struct hf_session *session, struct hf_connect_result *result);
+/* The session is connected; counts it and starts its pings. */
+void hf_session_connected(struct hf_session *session);
+/* Answers the connect command. expire_at_s: 0 for never. subs: as in the result. */
+void hf_session_reply_connect(struct hf_session *session, uint32_t id, int64_t expire_at_s,
+                              const struct hf_connect_result_sub *subs, size_t subs_count);
 /* The client's UUID as text. */
 void hf_session_client_text(const struct hf_session *session, char text[HF_CLIENT_ID_TEXT_LEN + 1]);
 
-/* The client's user, "" for the anonymous one; borrowed from the session. */
-struct hf_slice hf_session_user(const struct hf_session *session);
-/* Appends the client info that others get with its publications, presence, joins and leaves: a JSON
- * object. */
-void hf_session_write_client_info(const struct hf_session *session, struct hf_buffer *buffer);
+/* --- session_authenticate.c: 0, an error code, or a disconnect code (3000 and above) --- */
 
-/* --- session_start.c --- */
-/* Forgets a start that has not come to its end. */
-void hf_session_start_forget(struct hf_session *session);
+/* Decides on a connect command and gives the session its identity. token: may be empty. Claims'
+ * slices live in the hub's arena. */
+int hf_session_authenticate(struct hf_session *session, struct hf_slice token,
+                            struct hf_token_claims *claims);
+int hf_session_verify_connection(const struct hf_session *session, struct hf_slice token,
+                                 struct hf_token_claims *claims);
+int hf_session_verify_subscription(const struct hf_session *session, struct hf_slice channel,
+                                   struct hf_slice token, struct hf_token_claims *claims);
+/* What a token's override makes of a subscription's flags. */
+struct hf_channel_position_flags
+hf_session_override_position(struct hf_channel_position_flags flags,
+                             const struct hf_channel_options *options,
+                             const struct hf_token_sub *sub);
+
+/* --- session_join.c --- */
+
+/* Makes the server-side subscriptions: those of the token, the personal channel, and those that the
+ * client wishes for and may have; of a transient session only the last. is_strict: the client must
+ * have all that it wishes for. The connect command is answered when all are there: at once for
+ * none. 0, or a code as above. */
+int hf_session_join(struct hf_session *session, uint32_t id,
+                    const struct hf_connect_request *request, bool is_strict,
+                    const struct hf_token_claims *claims);
+void hf_session_join_free(struct hf_session_join *join);
+
+/* --- session_refresh.c --- */
+void hf_session_refresh(struct hf_session *session, uint32_t id,
+                        const struct hf_refresh_request *request);
+void hf_session_sub_refresh(struct hf_session *session, uint32_t id,
+                            const struct hf_sub_refresh_request *request);
 
 /* --- session_order.c --- */
+
+/* The session is connected: carries out all that waited for that. */
+void hf_session_resume_all(struct hf_session *session);
 
 /* Whether a command of this kind has to wait for others on the channel. */
 bool hf_session_must_wait(const struct hf_session *session, enum hf_command_kind kind,
@@ -152,9 +185,12 @@ void hf_session_drop_waiting(struct hf_session *session);
  * error: too many are open, or no memory. */
 struct hf_session_request *hf_session_request_new(struct hf_session *session, uint32_t id,
                                                   struct hf_slice channel);
-/* The same without an answer when it cannot be. */
-struct hf_session_request *hf_session_request_add(struct hf_session *session, uint32_t id,
-                                                  struct hf_slice channel);
+/* The same without the limit and without an answer, for what the server itself subscribes to.
+ * NULL: no memory. */
+struct hf_session_request *hf_session_request_link(struct hf_session *session, uint32_t id,
+                                                   struct hf_slice channel);
+/* Keeps a copy of what the subscribe's answer is to carry. False: no memory. */
+bool hf_session_request_set_data(struct hf_session_request *request, struct hf_slice data);
 /* Unlinks (when the session still lives) and frees. */
 void hf_session_request_free(struct hf_session_request *request);
 /* The session is gone: completions find nobody. Requests that wait for the queue are freed. */
@@ -174,13 +210,6 @@ enum hf_error_code hf_session_engine_error(int result);
 
 /* --- session_subscribe.c --- */
 
-/* Fills the request and the engine's parameters from what the client asked for. recovery_limit: of
- * the configuration, 0 for none. */
-void hf_session_prepare_subscribe(struct hf_session_request *open,
-                                  const struct hf_subscribe_request *request,
-                                  const struct hf_channel_options *options,
-                                  struct hf_channel_position_flags flags, uint32_t recovery_limit,
-                                  struct hf_subscribe_params *params);
 void hf_session_subscribe(struct hf_session *session, uint32_t id,
                           const struct hf_subscribe_request *request);
 void hf_session_unsubscribe(struct hf_session *session, uint32_t id, struct hf_slice channel);
@@ -212,8 +241,6 @@ void hf_session_publish(struct hf_session *session, uint32_t id,
                         const struct hf_publish_request *request);
 void hf_session_history(struct hf_session *session, uint32_t id,
                         const struct hf_history_request *request);
-void hf_session_sub_refresh(struct hf_session *session, uint32_t id,
-                            const struct hf_sub_refresh_request *request);
 
 /* --- session_presence.c --- */
 void hf_session_presence(struct hf_session *session, uint32_t id, struct hf_slice channel);

@@ -63,7 +63,8 @@ void hf_session_wait(struct hf_session *session, const struct hf_command *comman
     struct hf_session_waiting *waiting;
 
     if (session->request_count + session->waiting_count >= config->holdfast.session_requests_max ||
-        session->waiting_bytes + message.len > config->client.queue_max_size_bytes) {
+        session->waiting_bytes + message.len > config->client.queue_max_size_bytes ||
+        session->waiting_bytes + message.len > UINT32_MAX) {
         hf_session_reply_error(session, command->id, HF_ERROR_TOO_MANY_REQUESTS);
         return;
     }
@@ -78,14 +79,14 @@ void hf_session_wait(struct hf_session *session, const struct hf_command *comman
     memcpy(waiting->message, message.data, message.len);
     STAILQ_INSERT_TAIL(&session->waiting, waiting, in_session);
     session->waiting_count++;
-    session->waiting_bytes += message.len;
+    session->waiting_bytes += (uint32_t)message.len;
 }
 
 static void take_out(struct hf_session *session, struct hf_session_waiting *waiting)
 {
     STAILQ_REMOVE(&session->waiting, waiting, hf_session_waiting, in_session);
     session->waiting_count--;
-    session->waiting_bytes -= waiting->len;
+    session->waiting_bytes -= (uint32_t)waiting->len;
 }
 
 void hf_session_resume(struct hf_session *session, uint64_t channel_hash)
@@ -102,8 +103,9 @@ void hf_session_resume(struct hf_session *session, uint64_t channel_hash)
         take_out(session, waiting);
         hf_arena_reset(arena);
         /* It was decoded before, so only memory can be missing. */
-        if (hf_command_decode_json(hf_slice(waiting->message, waiting->len), arena, &command,
-                                   NULL) == HF_COMMAND_OK) {
+        if (hf_command_decode(session->transport->encoding,
+                              hf_slice(waiting->message, waiting->len), arena, &command,
+                              NULL) == HF_COMMAND_OK) {
             hf_session_execute(session, &command);
         } else {
             hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
@@ -111,6 +113,34 @@ void hf_session_resume(struct hf_session *session, uint64_t channel_hash)
         free(waiting);
         hf_arena_reset(arena);
     }
+}
+
+void hf_session_resume_all(struct hf_session *session)
+{
+    struct hf_arena *arena = hf_hub_arena(session->worker->hub);
+    struct hf_session_waiting_list all = STAILQ_HEAD_INITIALIZER(all);
+    struct hf_session_waiting *waiting;
+
+    STAILQ_CONCAT(&all, &session->waiting);
+    session->waiting_count = 0;
+    session->waiting_bytes = 0;
+    while ((waiting = STAILQ_FIRST(&all)) != NULL) {
+        struct hf_slice message = hf_slice(waiting->message, waiting->len);
+        struct hf_command command;
+
+        STAILQ_REMOVE_HEAD(&all, in_session);
+        hf_arena_reset(arena);
+        if (hf_session_is_closing(session)) {
+            /* nobody waits for it any more */
+        } else if (hf_command_decode(session->transport->encoding, message, arena, &command,
+                                     NULL) == HF_COMMAND_OK) {
+            hf_session_dispatch(session, &command, message);
+        } else {
+            hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
+        }
+        free(waiting);
+    }
+    hf_arena_reset(arena);
 }
 
 void hf_session_drop_waiting(struct hf_session *session)

@@ -1,6 +1,7 @@
 #include "client/session_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/publication_frame.h"
 #include "log.h"
@@ -31,22 +32,6 @@ void hf_session_reply_error(struct hf_session *session, uint32_t id, enum hf_err
     hf_session_reply_end(session);
 }
 
-struct hf_session_request *hf_session_request_add(struct hf_session *session, uint32_t id,
-                                                  struct hf_slice channel)
-{
-    struct hf_session_request *request = calloc(1, sizeof(*request));
-
-    if (request != NULL) {
-        request->session = session;
-        request->id = id;
-        request->channel_hash = hf_hub_hash(session->worker->hub, channel);
-        request->is_blocking = true;
-        LIST_INSERT_HEAD(&session->requests, request, in_session);
-        session->request_count++;
-    }
-    return request;
-}
-
 struct hf_session_request *hf_session_request_new(struct hf_session *session, uint32_t id,
                                                   struct hf_slice channel)
 {
@@ -57,10 +42,27 @@ struct hf_session_request *hf_session_request_new(struct hf_session *session, ui
         hf_session_reply_error(session, id, HF_ERROR_TOO_MANY_REQUESTS);
         return NULL;
     }
-    request = hf_session_request_add(session, id, channel);
+    request = hf_session_request_link(session, id, channel);
     if (request == NULL) {
         hf_session_reply_error(session, id, HF_ERROR_INTERNAL);
     }
+    return request;
+}
+
+struct hf_session_request *hf_session_request_link(struct hf_session *session, uint32_t id,
+                                                   struct hf_slice channel)
+{
+    struct hf_session_request *request = calloc(1, sizeof(*request));
+
+    if (request == NULL) {
+        return NULL;
+    }
+    request->session = session;
+    request->id = id;
+    request->channel_hash = hf_hub_hash(session->worker->hub, channel);
+    request->is_blocking = true;
+    LIST_INSERT_HEAD(&session->requests, request, in_session);
+    session->request_count++;
     return request;
 }
 
@@ -70,7 +72,21 @@ void hf_session_request_free(struct hf_session_request *request)
         LIST_REMOVE(request, in_session);
         request->session->request_count--;
     }
+    free(request->data);
     free(request);
+}
+
+bool hf_session_request_set_data(struct hf_session_request *request, struct hf_slice data)
+{
+    if (data.len > 0) {
+        request->data = malloc(data.len);
+        if (request->data == NULL) {
+            return false;
+        }
+        memcpy(request->data, data.data, data.len);
+        request->data_len = (uint32_t)data.len;
+    }
+    return true;
 }
 
 void hf_session_requests_abandon(struct hf_session *session)
@@ -82,6 +98,7 @@ void hf_session_requests_abandon(struct hf_session *session)
         request->session = NULL;
         request->subscription = NULL;
         if (request->is_waiting) {
+            free(request->data);
             free(request);
         }
     }

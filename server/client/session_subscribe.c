@@ -7,7 +7,8 @@
  * disconnect code (3000 and above). */
 static int check_subscribe(const struct hf_session *session,
                            const struct hf_subscribe_request *request,
-                           const struct hf_channel_caller *caller, struct hf_channel_ref *ref)
+                           const struct hf_channel_caller *caller, struct hf_channel_ref *ref,
+                           struct hf_token_claims *claims)
 {
     const struct hf_config *config = session->worker->config;
     struct hf_slice channel = request->channel;
@@ -33,9 +34,13 @@ static int check_subscribe(const struct hf_session *session,
         return (int)allowed;
     }
     if (!hf_slice_is_empty(request->token)) {
-        return HF_ERROR_PERMISSION_DENIED; /* a token alone decides, and none can be verified */
-    }
-    if (allowed != HF_CHANNEL_OK) {
+        /* A token alone decides. */
+        int code = hf_session_verify_subscription(session, channel, request->token, claims);
+
+        if (code != 0) {
+            return code;
+        }
+    } else if (allowed != HF_CHANNEL_OK) {
         return (int)allowed;
     }
     if (request->tf != NULL) {
@@ -54,9 +59,14 @@ static void write_result(struct hf_session *session, const struct hf_session_req
         .was_recovering = request->has_recover,
         .recovered = engine_result->recovered,
         .publications_raw = publications,
+        .data = hf_slice(request->data, request->data_len),
+        .expires = request->subscription->expire_at_s != 0,
     };
     char epoch[HF_EPOCH_TEXT_SIZE];
 
+    if (result.expires) {
+        result.ttl = hf_session_ttl(request->subscription->expire_at_s);
+    }
     if (request->is_positioned) {
         result.epoch = hf_slice(epoch, hf_epoch_format(engine_result->position.epoch, epoch));
         /* A recovering client advances by its publications, starting from what it asked for. */
@@ -184,11 +194,11 @@ static int ask(struct hf_subscription *subscription, struct hf_session_request *
     return hf_subscribe(subscription->entry->watch, params, false, on_subscribed, request);
 }
 
-void hf_session_prepare_subscribe(struct hf_session_request *open,
-                                  const struct hf_subscribe_request *request,
-                                  const struct hf_channel_options *options,
-                                  struct hf_channel_position_flags flags, uint32_t recovery_limit,
-                                  struct hf_subscribe_params *params)
+/* Fills the request and the engine's parameters from the command. */
+static void prepare(struct hf_session_request *open, const struct hf_subscribe_request *request,
+                    const struct hf_channel_options *options,
+                    struct hf_channel_position_flags flags, uint32_t recovery_limit,
+                    struct hf_subscribe_params *params)
 {
     bool is_cache = options->force_recovery_mode == HF_RECOVERY_MODE_CACHE;
     bool is_asked = request->recover || (is_cache && options->auto_cache_recover);
@@ -211,32 +221,44 @@ void hf_session_prepare_subscribe(struct hf_session_request *open,
     }
 }
 
+/* What the token, if there was one, says of the subscription. False: no memory. */
+static bool apply_token(struct hf_subscription *subscription, struct hf_session_request *open,
+                        const struct hf_token_claims *claims)
+{
+    subscription->has_token = !hf_slice_is_empty(claims->payload);
+    return hf_subscription_expire_at(subscription, claims->expire_at_s) &&
+           hf_session_set_channel_info(subscription, claims->sub.info) &&
+           hf_session_request_set_data(open, claims->sub.data);
+}
+
 /* All checks are passed: asks the engine. */
 static void start_subscribe(struct hf_session *session, uint32_t id,
                             const struct hf_subscribe_request *request,
                             const struct hf_channel_options *options,
-                            const struct hf_channel_caller *caller)
+                            const struct hf_channel_caller *caller,
+                            const struct hf_token_claims *claims)
 {
     const struct hf_config *config = session->worker->config;
     struct hf_channel_position_flags flags = hf_channel_position_flags(
         config, options, caller, request->positioned, request->recoverable);
-    struct hf_session_request *open = hf_session_request_new(session, id, request->channel);
+    struct hf_session_request *open;
     struct hf_subscription *subscription;
     struct hf_subscribe_params params;
     int rc = HF_ENOMEM;
 
+    flags = hf_session_override_position(flags, options, &claims->sub);
+    open = hf_session_request_new(session, id, request->channel);
     if (open == NULL) {
         return;
     }
-    hf_session_prepare_subscribe(open, request, options, flags,
-                                 config->client.recovery_max_publication_limit, &params);
+    prepare(open, request, options, flags, config->client.recovery_max_publication_limit, &params);
     subscription = hf_subscription_new(session, request->channel, options);
     if (subscription != NULL) {
         subscription->request = open;
         open->subscription = subscription;
         subscription->gets_joins =
             hf_channel_gets_joins(config, options, caller, request->join_leave);
-        rc = ask(subscription, open, &params);
+        rc = apply_token(subscription, open, claims) ? ask(subscription, open, &params) : HF_ENOMEM;
     }
     if (rc != HF_OK) {
         if (subscription != NULL) {
@@ -250,16 +272,19 @@ static void start_subscribe(struct hf_session *session, uint32_t id,
 void hf_session_subscribe(struct hf_session *session, uint32_t id,
                           const struct hf_subscribe_request *request)
 {
-    struct hf_channel_caller caller = {.user = "", .is_subscribed = true};
+    struct hf_slice user = hf_session_user(session);
+    struct hf_channel_caller caller = {
+        .user = user.data, .user_len = user.len, .is_subscribed = true};
+    struct hf_token_claims claims = {0};
     struct hf_channel_ref ref;
-    int code = check_subscribe(session, request, &caller, &ref);
+    int code = check_subscribe(session, request, &caller, &ref, &claims);
 
     if (code >= HF_DISCONNECT_CONNECTION_CLOSED) {
         hf_session_disconnect(session, (enum hf_disconnect_code)code);
     } else if (code != 0) {
         hf_session_reply_error(session, id, (enum hf_error_code)code);
     } else {
-        start_subscribe(session, id, request, ref.options, &caller);
+        start_subscribe(session, id, request, ref.options, &caller, &claims);
     }
 }
 

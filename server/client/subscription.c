@@ -89,6 +89,7 @@ void hf_subscription_free(struct hf_subscription *subscription)
     if (subscription->is_member) {
         hf_member_leave(subscription);
     }
+    hf_session_drop_channel_info(subscription);
     hf_hub_remove(subscription);
     free(subscription);
 }
@@ -107,8 +108,7 @@ void hf_subscription_end(struct hf_subscription *subscription, enum hf_unsubscri
 
 void hf_subscription_lost(struct hf_subscription *subscription)
 {
-    if (subscription->session->transport->is_unidirectional) {
-        /* It cannot subscribe again: it connects again. */
+    if (subscription->is_server_side) {
         hf_session_disconnect(subscription->session, HF_DISCONNECT_INSUFFICIENT_STATE);
     } else {
         hf_subscription_end(subscription, HF_UNSUBSCRIBE_INSUFFICIENT_STATE);

@@ -27,14 +27,19 @@ struct hf_subscription {
     struct hf_hub_entry *entry;
     struct hf_session_request *request; /* the engine's or, while the queue is full, held back */
     uint32_t hub_index;
-    uint32_t session_index; /* place in session->subscriptions */
-    uint8_t state;          /* enum hf_subscription_state */
-    bool is_member : 1;     /* it is the first part of a struct hf_member */
-    bool gets_joins : 1;    /* joins and leaves are pushed to it */
+    uint32_t session_index;  /* place in session->subscriptions */
+    uint32_t expire_at_s;    /* since 1970; 0: never */
+    uint8_t state;           /* enum hf_subscription_state */
+    bool is_server_side : 1; /* made by the server: its loss ends the connection */
+    bool is_from_token : 1;  /* server-side, because the connection's token says so */
+    bool has_token : 1;      /* made with a subscription token, so it may be refreshed */
+    bool has_info : 1;       /* the session's identity holds its chan_info */
+    bool is_member : 1;      /* it is the first part of a struct hf_member */
+    bool gets_joins : 1;     /* joins and leaves are pushed to it */
 };
 
-/* The stream was lost under a live subscription: the client is told with code 2500, and the
- * subscription is freed. */
+/* The stream was lost under a live subscription: the client is told with code 2500, or disconnected
+ * with 3010 when it is server-side, and the subscription is freed. */
 void hf_subscription_lost(struct hf_subscription *subscription);
 /* A publication cannot be sent to this subscriber's encoding: its connection ends with 3506. */
 void hf_subscription_unfit(struct hf_subscription *subscription);

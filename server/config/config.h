@@ -118,6 +118,25 @@ struct hf_config_engine {
     struct hf_config_redis redis; /* has its defaults also with the memory engine */
 };
 
+/* Keys of JSON Web Tokens and what is asked of their claims. "" = not set, not checked. */
+struct hf_config_token {
+    bool enabled;                                    /* subscription_token only: has its own keys */
+    char *hmac_secret_key;                           /* secret; for HS256, HS384 and HS512 */
+    char *hmac_previous_secret_key;                  /* secret; tried second */
+    uint32_t hmac_previous_secret_key_valid_until_s; /* since 1970; 0 = no limit */
+    char *rsa_public_key;                            /* PEM; for RS256, RS384 and RS512 */
+    char *ecdsa_public_key; /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
+    char *audience;         /* must be (among) `aud` */
+    char *issuer;           /* must be `iss` */
+    char *user_id_claim;    /* whose value is the user; "" = sub */
+};
+
+/* Each user with a connection is subscribed to a channel of his own, `[namespace:]#user`. */
+struct hf_config_personal_channel {
+    bool enabled;
+    char *personal_channel_namespace; /* "" = the channels without one */
+};
+
 struct hf_config_client {
     struct hf_string_list allowed_origins; /* lower case globs, see origin.h */
     int64_t ping_interval_ms;              /* 0 = no pings */
@@ -133,6 +152,14 @@ struct hf_config_client {
     uint32_t concurrency;                    /* 0 or 1: commands run one after another */
     bool insecure;
     bool allow_anonymous_connect_without_token;
+    bool disallow_anonymous_connection_tokens;
+    bool insecure_skip_token_signature_verify;
+    struct hf_config_token token;
+    struct hf_config_token subscription_token; /* counts when enabled; else those of `token` do */
+    struct hf_config_personal_channel subscribe_to_user_personal_channel;
+    int64_t expired_close_delay_ms;     /* from a connection's expiry until it is closed */
+    int64_t expired_sub_close_delay_ms; /* from a subscription's expiry until it is ended */
+    uint32_t user_connection_limit;     /* of one user on this node; 0 = no limit */
     bool connect_include_server_time;
 };
 
@@ -254,6 +281,12 @@ struct hf_config_result {
  * appears in a message. */
 enum hf_config_status hf_config_load(struct hf_config_result *result, int argc,
                                      const char *const argv[], const char *const envp[])
+    __attribute__((warn_unused_result));
+
+/* All options as a file at `path` (NULL: none) sets them, defaults elsewhere, as a new file could
+ * have them: JSON in the v6 layout, secrets in the clear, nothing filled in that depends on the
+ * machine. The caller frees the text; NULL with errors in *result, or when memory is out. */
+char *hf_config_expand(const char *path, struct hf_config_result *result)
     __attribute__((warn_unused_result));
 
 /* Frees what the result still owns. A zeroed result is fine. */

@@ -68,6 +68,32 @@ static bool describe_into(json_t *root, const struct hf_config *config)
            set_path(root, "channel.namespaces", describe_namespaces(&config->channel));
 }
 
+/* Puts in place of the stars what they stand for. */
+static bool reveal_secrets(json_t *root, const struct hf_config *config)
+{
+    for (size_t i = 0; i < hf__option_count; i++) {
+        const struct hf_option *option = &hf__options[i];
+        const char *field = (const char *)config + option->offset;
+        if (option->type == HF_OPTION_STRING &&
+            (option->flags & (HF_OPTION_SECRET | HF_OPTION_URL)) != 0 &&
+            !set_path(root, option->path, json_string(*(const char *const *)(const void *)field))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+char *hf__describe_with_secrets(const struct hf_config *config)
+{
+    json_t *root = json_object();
+    char *text = NULL;
+    if (root != NULL && describe_into(root, config) && reveal_secrets(root, config)) {
+        text = json_dumps(root, JSON_INDENT(2));
+    }
+    json_decref(root);
+    return text;
+}
+
 char *hf_config_describe(const struct hf_config *config)
 {
     json_t *root = json_object();

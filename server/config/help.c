@@ -40,6 +40,7 @@ static void print_option(FILE *out, const char *prefix, const struct hf_option *
 
 static const char introduction[] =
     "Usage: holdfast [flags]\n"
+    "       holdfast COMMAND ...   (holdfast help lists the commands)\n"
     "\n"
     "Real-time message broker: Centrifuge client protocol, Centrifugo server API and\n"
     "configuration, history and recovery on Redis.\n"

@@ -66,3 +66,20 @@ enum hf_config_status hf_config_load(struct hf_config_result *result, int argc,
     }
     return status;
 }
+
+char *hf_config_expand(const char *path, struct hf_config_result *result)
+{
+    struct hf_loader loader;
+    char *text = NULL;
+    *result = (struct hf_config_result){0};
+    if (hf__loader_init(&loader, result)) {
+        if (path != NULL) {
+            hf__load_file(&loader, path, false);
+        }
+        if (result->errors.count == 0 && !loader.no_memory) {
+            text = hf__describe_with_secrets(loader.config);
+        }
+    }
+    hf__loader_fini(&loader);
+    return text;
+}

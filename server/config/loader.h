@@ -106,9 +106,14 @@ void hf__load_flags(struct hf_loader *loader, int argc, const char *const argv[]
 /* Fills in what depends on other options, then checks combinations (validate.c). */
 void hf__complete(struct hf_loader *loader);
 void hf__validate(struct hf_loader *loader);
+/* Its part about tokens and users (validate_tokens.c). */
+void hf__validate_tokens(struct hf_loader *loader);
 
 /* Builds the hash table of namespaces; false when memory is out (namespaces.c). */
 bool hf__namespaces_index(struct hf_config *config);
+
+/* As hf_config_describe, for files that only their owner may read. */
+char *hf__describe_with_secrets(const struct hf_config *config);
 
 /* Text of --help; the caller frees it, NULL when memory is out (help.c). */
 char *hf__help_text(void);

@@ -44,24 +44,11 @@ static const struct hf_peer_key http_server_keys[] = {
 };
 
 static const struct hf_peer_key token_keys[] = {
-    ZERO("hmac_secret_key"), ZERO("hmac_previous_secret_key"),
-    ZERO("hmac_previous_secret_key_valid_until"), ZERO("rsa_public_key"),
-    ZERO("ecdsa_public_key"), ZERO("audience"), ZERO("audience_regex"), ZERO("issuer"),
-    ZERO("issuer_regex"), LEAF("user_id_claim", "sub"), ZERO("jwks_public_endpoint"),
-    ZERO("insecure_skip_jwks_endpoint_safety_check"), END,
+    ZERO("audience_regex"), ZERO("issuer_regex"), ZERO("jwks_public_endpoint"),
+    LEAF("insecure_skip_jwks_endpoint_safety_check", ANY), END,
 };
 
-static const struct hf_peer_key subscription_token_keys[] = {
-    ZERO("enabled"), LEAF("hmac_secret_key", ANY), LEAF("hmac_previous_secret_key", ANY),
-    LEAF("hmac_previous_secret_key_valid_until", ANY), LEAF("rsa_public_key", ANY),
-    LEAF("ecdsa_public_key", ANY), LEAF("audience", ANY), LEAF("audience_regex", ANY),
-    LEAF("issuer", ANY), LEAF("issuer_regex", ANY), LEAF("user_id_claim", ANY),
-    LEAF("jwks_public_endpoint", ANY), LEAF("insecure_skip_jwks_endpoint_safety_check", ANY), END,
-};
-
-static const struct hf_peer_key personal_channel_keys[] = {
-    ZERO("enabled"), LEAF("personal_channel_namespace", ANY), LEAF("single_connection", ANY), END,
-};
+static const struct hf_peer_key personal_channel_keys[] = {ZERO("single_connection"), END};
 
 static const struct hf_peer_key transforms_keys[] = {
     ZERO("enabled"), LEAF("transforms", ANY), END,
@@ -95,11 +82,8 @@ static const struct hf_peer_key channel_proxy_keys[] = {
 };
 
 static const struct hf_peer_key client_keys[] = {
-    OBJECT("token", token_keys), OBJECT("subscription_token", subscription_token_keys),
-    ZERO("disallow_anonymous_connection_tokens"), LEAF("expired_close_delay", "25s"),
-    LEAF("expired_sub_close_delay", "25s"),
+    OBJECT("token", token_keys), OBJECT("subscription_token", token_keys),
     LEAF("channel_position_check_delay", "40s"), ZERO("channel_position_max_time_lag"),
-    ZERO("user_connection_limit"), ZERO("insecure_skip_token_signature_verify"),
     ZERO("user_id_http_header"), OBJECT("subscribe_to_user_personal_channel", personal_channel_keys),
     OBJECT("connect_code_to_unidirectional_disconnect", transforms_keys),
     OBJECT("proxy", client_proxy_keys), END,

@@ -209,10 +209,6 @@ static void check_client(struct hf_loader *loader)
     if (client->insecure) {
         hf__loader_warning(loader, "client.insecure",
                            "every client may do everything: for development only");
-    } else if (!client->allow_anonymous_connect_without_token) {
-        hf__loader_warning(loader, "client.allow_anonymous_connect_without_token",
-                           "is off, and tokens are not offered in this version: no client can "
-                           "connect");
     }
 }
 
@@ -362,6 +358,7 @@ void hf__validate(struct hf_loader *loader)
     const struct hf_config *config = loader->config;
     loader->source = "configuration";
     check_client(loader);
+    hf__validate_tokens(loader);
     check_history(loader, "channel.without_namespace", &config->channel.without_namespace);
     check_presence(loader, "channel.without_namespace", &config->channel.without_namespace);
     check_permissions(loader, "channel.without_namespace", &config->channel.without_namespace);

@@ -74,7 +74,8 @@ static void begin(struct hf_http_request *request, const struct hf_transport *tr
         hf_http_respond_text(request, 500, "Internal Server Error");
         return;
     }
-    struct hf_stream *stream = hf__stream_begin(request, transport, type, preamble, NULL);
+    const struct hf_stream_opening opening = {.content_type = type, .preamble = preamble};
+    struct hf_stream *stream = hf__stream_begin(request, transport, &opening);
     if (stream != NULL) {
         hf_counter_add(&worker->counters.messages_in, 1);
         hf_session_receive(stream->session, copy.data, copy.len);

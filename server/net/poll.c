@@ -1,5 +1,6 @@
 #include "net/poll.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "codes.h"
 #include "net/admission.h"
 #include "net/cors.h"
+#include "net/refusal.h"
 #include "net/stream.h"
 #include "net/transport.h"
 #include "net/uni_request.h"
@@ -27,7 +29,8 @@ struct poll {
     uint64_t ends_at_ms;
     struct hf_position position;
     struct hf_buffer publications; /* a JSON list's items */
-    int status;                    /* of the answer; 0: not known yet */
+    unsigned refusal;              /* the disconnect code that is the answer; 0: none */
+    bool has_answer;
     bool is_started;
     bool is_recovered;
     bool is_answered;
@@ -41,10 +44,6 @@ static void write_body(const struct poll *poll, struct hf_buffer *body)
 {
     char epoch[HF_EPOCH_TEXT_SIZE];
     hf_buffer_reset(body);
-    if (poll->status != 200) {
-        HF_BUFFER_APPEND_LITERAL(body, "the channel cannot be read now\n");
-        return;
-    }
     HF_BUFFER_APPEND_LITERAL(body, "{\"epoch\":\"");
     hf_buffer_append(body, epoch, hf_epoch_format(poll->position.epoch, epoch));
     HF_BUFFER_APPEND_LITERAL(body, "\",\"offset\":");
@@ -59,14 +58,15 @@ static void write_body(const struct poll *poll, struct hf_buffer *body)
 static struct hf_frame *build_answer(const struct poll *poll, struct hf_buffer *body, bool closes)
 {
     char head[HEAD_MAX];
-    bool is_ok = poll->status == 200;
+    if (poll->refusal != 0) {
+        return hf_refusal_frame(poll->refusal, poll->cors);
+    }
     write_body(poll, body);
     int len =
         snprintf(head, sizeof(head),
-                 "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
                  "Cache-Control: no-store\r\n%s%s%" PRIu64 "\r\n\r\n",
-                 is_ok ? "200 OK" : "503 Service Unavailable",
-                 is_ok ? "application/json" : "text/plain; charset=utf-8", body->len, poll->cors,
+                 body->len, poll->cors,
                  closes ? "Connection: close\r\nHoldfast-Since: " : "Holdfast-Since: ",
                  poll->position.offset);
     if (hf_buffer_failed(body) || hf_buffer_failed(&poll->publications) || len < 0 ||
@@ -94,7 +94,7 @@ static void respond(struct hf_connection *connection)
 {
     struct poll *poll = hf_connection_state(connection);
     struct hf_worker *worker = hf_connection_worker(connection);
-    bool closes = worker->priv->is_draining || poll->status != 200;
+    bool closes = worker->priv->is_draining || poll->refusal != 0;
     if (poll->session != NULL) {
         hf_session_closed(poll->session, HF_DISCONNECT_CONNECTION_CLOSED);
         poll->session = NULL;
@@ -120,13 +120,21 @@ static void respond(struct hf_connection *connection)
     hf_connection_set_reading(connection, true); /* what has come meanwhile is for HTTP */
 }
 
-static void answer_later(struct hf_connection *connection, int status)
+/* refusal: 0 for what has been gathered. */
+static void answer_later(struct hf_connection *connection, unsigned refusal)
 {
     struct poll *poll = hf_connection_state(connection);
-    if (poll->status == 0) {
-        poll->status = status;
+    if (!poll->has_answer) {
+        poll->has_answer = true;
+        poll->refusal = refusal;
         hf_connection_want_later(connection);
     }
+}
+
+/* Whatever has come until now; before the start, nothing can be said. */
+static void answer_as_it_is(struct hf_connection *connection, const struct poll *poll)
+{
+    answer_later(connection, poll->is_started ? 0 : HF_DISCONNECT_SERVER_ERROR);
 }
 
 /* --- transport ---------------------------------------------------------------------------------
@@ -160,37 +168,34 @@ static void send_publication(struct hf_connection *connection, struct hf_frame *
     if (position.epoch != HF_EPOCH_NONE) {
         poll->position = position;
     }
-    answer_later(connection, 200);
+    answer_later(connection, 0);
 }
 
 static void start(struct hf_connection *connection, const struct hf_start_channel *channels,
                   size_t count)
 {
     struct poll *poll = hf_connection_state(connection);
+    assert(count == 1); /* it was asked for strictly */
+    (void)count;
     poll->is_started = true;
-    if (count != 1) {
-        answer_later(connection, 503); /* the rights were checked before: only limits are left */
-        return;
-    }
     poll->position = channels->position;
     poll->is_recovered = !channels->was_recovering || channels->is_recovered;
     hf_buffer_append_slice(&poll->publications, channels->publications);
     /* Where recovery is not to be had, an answer at once would be asked for again at once. */
     if (channels->publications.len > 0 || (!poll->is_recovered && channels->is_recoverable)) {
-        answer_later(connection, 200);
+        answer_later(connection, 0);
     }
 }
 
 static void close_poll(struct hf_connection *connection, unsigned code, const char *reason)
 {
-    (void)code;
     (void)reason;
-    answer_later(connection, 503);
+    answer_later(connection, code);
 }
 
 static void drop(struct hf_connection *connection)
 {
-    answer_later(connection, 503);
+    answer_later(connection, HF_DISCONNECT_SERVER_ERROR);
 }
 
 static size_t queued(const struct hf_connection *connection)
@@ -243,7 +248,7 @@ static void on_deadline(struct hf_connection *connection, uint64_t now_ms)
 {
     struct poll *poll = hf_connection_state(connection);
     if (now_ms >= poll->ends_at_ms) {
-        answer_later(connection, poll->is_started ? 200 : 503);
+        answer_as_it_is(connection, poll);
     } else if (poll->session != NULL) {
         hf_session_tick(poll->session, now_ms);
         follow(connection, poll);
@@ -261,8 +266,7 @@ static void on_later(struct hf_connection *connection)
 
 static void on_drain(struct hf_connection *connection)
 {
-    const struct poll *poll = hf_connection_state(connection);
-    answer_later(connection, poll->is_started ? 200 : 503);
+    answer_as_it_is(connection, hf_connection_state(connection));
 }
 
 static void on_closed(struct hf_connection *connection, unsigned code)
@@ -353,10 +357,10 @@ static void begin(struct hf_http_request *http, const struct hf_uni_request *req
     hf_connection_set_reading(connection, true);
     poll->session = hf_session_open(worker, &poll_transport, connection);
     if (poll->session == NULL) {
-        answer_later(connection, 503);
+        answer_later(connection, HF_DISCONNECT_SERVER_ERROR);
         return;
     }
-    hf_session_start(poll->session, &request->connect);
+    hf_session_start(poll->session, &request->connect, true);
     follow(connection, poll);
 }
 

@@ -11,11 +11,19 @@
 #include "net/cors.h"
 #include "net/emulation.h"
 #include "net/event_id.h"
+#include "net/refusal.h"
 #include "net/worker_loop.h"
 
 enum {
     LINGER_MS = 5000, /* for the peer to take the last chunk and close */
     HEAD_MAX = 2048,
+};
+
+/* A response that has not begun. */
+struct hf_stream_head {
+    char cors[HF_CORS_MAX];
+    size_t len;
+    char text[HEAD_MAX];
 };
 
 /* --- framing -----------------------------------------------------------------------------------
@@ -96,6 +104,45 @@ static void send_disconnect(struct hf_connection *connection, const struct hf_st
     }
 }
 
+static void drop_head(struct hf_stream *stream)
+{
+    free(stream->head);
+    stream->head = NULL;
+}
+
+void hf__stream_answer(struct hf_connection *connection)
+{
+    struct hf_stream *stream = hf_connection_state(connection);
+    if (stream->head == NULL) {
+        return;
+    }
+    char *bytes;
+    struct hf_frame *frame = hf_frame_new(stream->head->len, &bytes);
+    if (frame == NULL) {
+        hf_connection_close(connection, HF_DISCONNECT_SERVER_ERROR, false, 0);
+        return;
+    }
+    memcpy(bytes, stream->head->text, stream->head->len);
+    drop_head(stream);
+    hf_connection_send(connection, frame);
+    hf_frame_unref(frame);
+}
+
+/* Instead of the response. */
+static void refuse(struct hf_connection *connection, struct hf_stream *stream, unsigned code)
+{
+    struct hf_frame *frame = hf_refusal_frame(code, stream->head->cors);
+    stream->close_code = (uint16_t)code;
+    if (frame == NULL) {
+        hf_connection_close(connection, HF_DISCONNECT_SERVER_ERROR, false, 0);
+        return;
+    }
+    hf_connection_send(connection, frame);
+    hf_frame_unref(frame);
+    hf_connection_close(connection, code, true, LINGER_MS);
+    hf_connection_want_later(connection);
+}
+
 void hf__stream_close(struct hf_connection *connection, unsigned code, const char *reason)
 {
     struct hf_stream *stream = hf_connection_state(connection);
@@ -105,6 +152,10 @@ void hf__stream_close(struct hf_connection *connection, unsigned code, const cha
     if (code == HF_DISCONNECT_CONNECTION_CLOSED || code == HF_DISCONNECT_SLOW) {
         stream->close_code = (uint16_t)code;
         hf_connection_close(connection, code, false, 0);
+        return;
+    }
+    if (stream->head != NULL) {
+        refuse(connection, stream, code);
         return;
     }
     send_disconnect(connection, stream, code, reason);
@@ -186,6 +237,7 @@ static void on_closed(struct hf_connection *connection, unsigned code)
     struct hf_stream *stream = hf_connection_state(connection);
     end_session(stream, code);
     hf_event_ids_free(stream->ids);
+    drop_head(stream);
     free(stream);
     hf_admission_release(hf_connection_worker(connection)->priv->admission);
 }
@@ -203,60 +255,73 @@ const struct hf_connection_driver hf__stream_driver = {
 /* --- beginning ---------------------------------------------------------------------------------
  */
 
-static int write_head(const struct hf_http_request *request, const char *content_type,
-                      const char *preamble, char head[HEAD_MAX])
+static size_t write_head(const struct hf_http_request *request,
+                         const struct hf_stream_opening *opening, struct hf_stream_head *head)
 {
-    char cors[HF_CORS_MAX];
-    hf_cors_headers(request, cors);
-    return snprintf(head, HEAD_MAX,
-                    "HTTP/1.1 200 OK\r\n"
-                    "%s%s%s"
-                    "Transfer-Encoding: chunked\r\n"
-                    "X-Accel-Buffering: no\r\n"
-                    "Cache-Control: private, no-cache, no-store, must-revalidate, max-age=0\r\n"
-                    "Pragma: no-cache\r\n"
-                    "Expire: 0\r\n"
-                    "Connection: close\r\n"
-                    "%s\r\n%s",
-                    content_type[0] != '\0' ? "Content-Type: " : "", content_type,
-                    content_type[0] != '\0' ? "\r\n" : "", cors, preamble);
+    bool has_type = opening->content_type[0] != '\0';
+    hf_cors_headers(request, head->cors);
+    int len = snprintf(head->text, HEAD_MAX,
+                       "HTTP/1.1 200 OK\r\n"
+                       "%s%s%s"
+                       "Transfer-Encoding: chunked\r\n"
+                       "X-Accel-Buffering: no\r\n"
+                       "Cache-Control: private, no-cache, no-store, must-revalidate, max-age=0\r\n"
+                       "Pragma: no-cache\r\n"
+                       "Expire: 0\r\n"
+                       "Connection: close\r\n"
+                       "%s\r\n%s",
+                       has_type ? "Content-Type: " : "", opening->content_type,
+                       has_type ? "\r\n" : "", head->cors, opening->preamble);
+    return len > 0 && len < HEAD_MAX ? (size_t)len : 0;
 }
 
-static struct hf_stream *stream_new(struct hf_worker *worker, const struct hf_transport *transport,
-                                    struct hf_connection *connection, struct hf_event_ids *ids)
+/* NULL: no memory, or no randomness. */
+static struct hf_stream *stream_new(const struct hf_http_request *request,
+                                    const struct hf_transport *transport,
+                                    const struct hf_stream_opening *opening)
 {
     struct hf_stream *stream = calloc(1, sizeof(*stream));
-    if (stream == NULL || !hf_session_id_choose(worker, stream->id, stream->id_text)) {
-        free(stream);
+    if (stream == NULL) {
         return NULL;
     }
     stream->transport = transport;
-    stream->connection = connection;
-    stream->ids = ids;
+    stream->connection = request->connection;
+    stream->head = calloc(1, sizeof(*stream->head));
+    if (stream->head != NULL) {
+        stream->head->len = write_head(request, opening, stream->head);
+    }
+    if (stream->head == NULL || stream->head->len == 0 ||
+        !hf_session_id_choose(request->worker, stream->id, stream->id_text)) {
+        drop_head(stream);
+        free(stream);
+        return NULL;
+    }
+    stream->ids = opening->ids;
     return stream;
 }
 
 struct hf_stream *hf__stream_begin(struct hf_http_request *request,
-                                   const struct hf_transport *transport, const char *content_type,
-                                   const char *preamble, struct hf_event_ids *ids)
+                                   const struct hf_transport *transport,
+                                   const struct hf_stream_opening *opening)
 {
     struct hf_worker *worker = request->worker;
     struct hf_connection *connection = request->connection;
-    char head[HEAD_MAX];
-    int len = write_head(request, content_type, preamble, head);
-    struct hf_stream *stream =
-        len > 0 && len < HEAD_MAX ? stream_new(worker, transport, connection, ids) : NULL;
+    struct hf_stream *stream = stream_new(request, transport, opening);
     if (stream == NULL) {
-        hf_event_ids_free(ids);
+        hf_event_ids_free(opening->ids);
         hf_admission_release(worker->priv->admission);
         hf_http_respond_text(request, 500, "Internal Server Error");
         return NULL;
     }
-    if (!hf_http_take_over(request, head, (size_t)len, &hf__stream_driver, stream)) {
-        hf_event_ids_free(ids);
+    if (!hf_http_take_over(request, "", 0, &hf__stream_driver, stream)) {
+        hf_event_ids_free(stream->ids);
+        drop_head(stream);
         free(stream);
         hf_admission_release(worker->priv->admission);
         return NULL;
+    }
+    if (!opening->is_refused_by_status) {
+        hf__stream_answer(connection);
     }
     hf_connection_set_queue_max(connection, worker->config->client.queue_max_size_bytes);
     hf_connection_set_write_timeout(connection,

@@ -21,6 +21,7 @@ struct hf_encoder;
 /* The framings there are; an index into per-publication caches of built frames. */
 enum hf_framing {
     HF_FRAMING_WEBSOCKET_JSON,
+    HF_FRAMING_WEBSOCKET_PROTOBUF,
     HF_FRAMING_LINES,         /* chunks of lines: http_stream */
     HF_FRAMING_SSE,           /* chunks of events: sse */
     HF_FRAMING_UNI_WEBSOCKET, /* the same three with bare pushes */
@@ -38,7 +39,6 @@ struct hf_start_channel {
     bool is_recoverable;
     bool was_recovering;
     bool is_recovered;
-    bool has_more; /* of what was missed: it follows as ordinary publications */
 };
 
 struct hf_transport {

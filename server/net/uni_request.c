@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "client/channel_rules.h"
 #include "worker.h"
@@ -27,31 +28,43 @@ static int decode(struct hf_uni_request *request, struct hf_slice text, const ch
     }
 }
 
-/* One `channel=` of the query. */
+/* One `channel=` of the query. Whether a client may have it is not asked here, only whether any
+ * could. */
 static int add_channel(struct hf_uni_request *request, const struct hf_worker *worker,
                        struct hf_slice channel, const char **reason)
 {
     struct hf_connect_request *connect = &request->connect;
-    struct hf_channel_caller caller = {.user = "", .is_subscribed = true};
+    struct hf_channel_caller anyone = {.user = "", .is_subscribed = true};
     struct hf_channel_ref ref;
     if (channel.len == 0 || hf_channel_check_length(worker->config, channel.len) != HF_CHANNEL_OK) {
         *reason = "a channel is empty or too long";
         return 400;
     }
-    switch (hf_channel_may_subscribe(worker->config, channel.data, channel.len, &caller, &ref)) {
+    switch (hf_channel_may_subscribe(worker->config, channel.data, channel.len, &anyone, &ref)) {
     case HF_CHANNEL_OK:
+    case HF_CHANNEL_DENIED: /* to anyone */
         break;
-    case HF_CHANNEL_DENIED:
-        *reason = "permission denied";
-        return 403;
     default:
         *reason = "unknown channel";
         return 400;
     }
+    request->is_plain = true;
     connect->subs[connect->subs_count++] = (struct hf_connect_sub){
         .channel = channel,
         .request = {.channel = channel, .positioned = true, .recoverable = true},
     };
+    return 0;
+}
+
+static int add_subscription_token(struct hf_uni_request *request, struct hf_slice token,
+                                  const char **reason)
+{
+    struct hf_connect_request *connect = &request->connect;
+    if (!request->is_plain) {
+        *reason = "a subscription_token needs a channel before it";
+        return 400;
+    }
+    connect->subs[connect->subs_count - 1].request.token = token;
     return 0;
 }
 
@@ -64,7 +77,7 @@ static size_t count_parameters(struct hf_slice query)
     return count;
 }
 
-/* Each `channel=` in turn: hf_http_query finds the first of what is left of the query. */
+/* Each parameter in turn: hf_http_query finds the first of what is left of the query. */
 static int add_query(struct hf_uni_request *request, const struct hf_http_request *http,
                      const char **reason)
 {
@@ -80,6 +93,7 @@ static int add_query(struct hf_uni_request *request, const struct hf_http_reques
     }
     connect->subs = subs;
     struct hf_http_request rest = *http;
+    int status = 0;
     for (const char *at = http->query.data, *end = at + http->query.len; at < end;) {
         const char *next = memchr(at, '&', (size_t)(end - at));
         next = next != NULL ? next : end;
@@ -90,13 +104,38 @@ static int add_query(struct hf_uni_request *request, const struct hf_http_reques
             return 500;
         }
         if (hf_http_query(&rest, "channel", text, rest.query.len + 1, &len)) {
-            int status = add_channel(request, http->worker, hf_slice(text, len), reason);
-            if (status != 0) {
-                return status;
-            }
+            status = add_channel(request, http->worker, hf_slice(text, len), reason);
+        } else if (hf_http_query(&rest, "subscription_token", text, rest.query.len + 1, &len)) {
+            status = add_subscription_token(request, hf_slice(text, len), reason);
+        } else if (hf_slice_is_empty(connect->token) &&
+                   hf_http_query(&rest, "token", text, rest.query.len + 1, &len)) {
+            connect->token = hf_slice(text, len);
+        }
+        if (status != 0) {
+            return status;
         }
         at = next + 1;
     }
+    return 0;
+}
+
+static int add_header_token(struct hf_uni_request *request, const struct hf_http_request *http,
+                            const char **reason)
+{
+    static const char scheme[] = "Bearer ";
+    size_t scheme_len = sizeof(scheme) - 1;
+    struct hf_slice value = hf_http_header(http, "authorization");
+    if (!hf_slice_is_empty(request->connect.token) || value.len <= scheme_len ||
+        strncasecmp(value.data, scheme, scheme_len) != 0) {
+        return 0;
+    }
+    char *text = hf_arena_alloc(&request->arena, value.len - scheme_len);
+    if (text == NULL) {
+        *reason = "no memory";
+        return 500;
+    }
+    memcpy(text, value.data + scheme_len, value.len - scheme_len);
+    request->connect.token = hf_slice(text, value.len - scheme_len);
     return 0;
 }
 
@@ -127,10 +166,15 @@ static int add_positions(struct hf_uni_request *request, const struct hf_event_i
 int hf_uni_request_read(struct hf_uni_request *request, const struct hf_http_request *http,
                         struct hf_slice text, const struct hf_event_ids *since, const char **reason)
 {
-    hf_arena_init(&request->arena, (text.len + http->query.len + 64) * 64);
+    struct hf_slice header = hf_http_header(http, "authorization");
+    hf_arena_init(&request->arena, (text.len + http->query.len + header.len + 64) * 64);
+    request->is_plain = false;
     int status = decode(request, text, reason);
     if (status == 0) {
         status = add_query(request, http, reason);
+    }
+    if (status == 0) {
+        status = add_header_token(request, http, reason);
     }
     return status != 0 ? status : add_positions(request, since);
 }

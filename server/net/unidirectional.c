@@ -22,6 +22,14 @@ static struct hf_frame *wrap_lines(const char *data, size_t len)
     return hf__stream_chunk("", data, len, "\n");
 }
 
+static void start_lines(struct hf_connection *connection, const struct hf_start_channel *channels,
+                        size_t count)
+{
+    (void)channels;
+    (void)count;
+    hf__stream_answer(connection);
+}
+
 static const struct hf_transport uni_http_stream_transport = {
     .name = "uni_http_stream",
     .encoding = HF_ENCODING_JSON,
@@ -34,6 +42,7 @@ static const struct hf_transport uni_http_stream_transport = {
     .encoder = &hf_encoder_json_bare,
     .is_unidirectional = true,
     .describe = hf__stream_describe,
+    .start = start_lines,
 };
 
 /* --- events with ids ---------------------------------------------------------------------------
@@ -119,6 +128,7 @@ static void start_events(struct hf_connection *connection, const struct hf_start
                          size_t count)
 {
     const struct hf_stream *stream = hf_connection_state(connection);
+    hf__stream_answer(connection);
     hf_event_ids_clear(stream->ids);
     for (size_t i = 0; i < count; i++) {
         if (channels[i].is_recoverable) {
@@ -172,9 +182,13 @@ static void begin(struct hf_http_request *http, struct hf_slice text,
     } else if (!hf__stream_admit(http)) {
         hf_event_ids_free(ids);
     } else {
-        struct hf_stream *stream = hf__stream_begin(http, transport, type, preamble, ids);
+        const struct hf_stream_opening opening = {.content_type = type,
+                                                  .preamble = preamble,
+                                                  .ids = ids,
+                                                  .is_refused_by_status = request.is_plain};
+        struct hf_stream *stream = hf__stream_begin(http, transport, &opening);
         if (stream != NULL) {
-            hf_session_start(stream->session, &request.connect);
+            hf_session_start(stream->session, &request.connect, request.is_plain);
             hf__stream_follow(stream);
         }
     }

@@ -123,13 +123,13 @@ static void fail(struct hf_connection *connection, uint16_t code, const char *re
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static struct hf_frame *transport_wrap(const char *data, size_t len)
+static struct hf_frame *wrap_as(enum hf_websocket_opcode opcode, const char *data, size_t len)
 {
     if (len > WRAP_MAX) {
         return NULL;
     }
     char header[HF_WEBSOCKET_SERVER_HEADER_MAX];
-    size_t header_len = hf_websocket_header(HF_WEBSOCKET_TEXT, len, header);
+    size_t header_len = hf_websocket_header(opcode, len, header);
     char *bytes;
     struct hf_frame *frame = hf_frame_new(header_len + len, &bytes);
     if (frame != NULL) {
@@ -137,6 +137,16 @@ static struct hf_frame *transport_wrap(const char *data, size_t len)
         memcpy(bytes + header_len, data, len);
     }
     return frame;
+}
+
+static struct hf_frame *wrap_text(const char *data, size_t len)
+{
+    return wrap_as(HF_WEBSOCKET_TEXT, data, len);
+}
+
+static struct hf_frame *wrap_binary(const char *data, size_t len)
+{
+    return wrap_as(HF_WEBSOCKET_BINARY, data, len);
 }
 
 static void transport_send(struct hf_connection *connection, struct hf_frame *frame)
@@ -153,7 +163,18 @@ const struct hf_transport hf_websocket_json_transport = {
     .name = "websocket",
     .encoding = HF_ENCODING_JSON,
     .framing = HF_FRAMING_WEBSOCKET_JSON,
-    .wrap = transport_wrap,
+    .wrap = wrap_text,
+    .send = transport_send,
+    .queued = hf_connection_queued,
+    .close = transport_close,
+    .drop = transport_drop,
+};
+
+const struct hf_transport hf_websocket_protobuf_transport = {
+    .name = "websocket",
+    .encoding = HF_ENCODING_PROTOBUF,
+    .framing = HF_FRAMING_WEBSOCKET_PROTOBUF,
+    .wrap = wrap_binary,
     .send = transport_send,
     .queued = hf_connection_queued,
     .close = transport_close,
@@ -213,12 +234,12 @@ static void follow_session_deadline(struct hf_connection *connection,
 }
 
 void hf__websocket_start_session(struct hf_connection *connection,
-                                 const struct hf_connect_request *request)
+                                 const struct hf_connect_request *request, bool is_strict)
 {
     struct hf_websocket *websocket = hf_connection_state(connection);
     websocket->is_started = true;
     if (websocket->session != NULL && websocket->close_code == 0) {
-        hf_session_start(websocket->session, request);
+        hf_session_start(websocket->session, request, is_strict);
         follow_session_deadline(connection, websocket);
     }
 }
@@ -234,7 +255,7 @@ static void take_connect_request(struct hf_connection *connection,
     struct hf_arena arena;
     hf_arena_init(&arena, payload.len * 64 + 4096);
     if (hf_connect_request_decode_json(payload, &arena, &request, NULL) == HF_COMMAND_OK) {
-        hf__websocket_start_session(connection, &request);
+        hf__websocket_start_session(connection, &request, false);
     } else {
         transport_close(connection, HF_DISCONNECT_BAD_REQUEST,
                         hf_disconnect_reason(HF_DISCONNECT_BAD_REQUEST));
@@ -409,13 +430,14 @@ size_t hf__websocket_size(void)
 void hf__websocket_start(struct hf_connection *connection)
 {
     struct hf_websocket *websocket = hf_connection_state(connection);
+    const struct hf_transport *transport = websocket->transport;
     struct hf_worker *worker = hf_connection_worker(connection);
     hf_connection_set_queue_max(connection, worker->config->client.queue_max_size_bytes);
     hf_connection_set_write_timeout(connection,
-                                    (uint32_t)(websocket->transport->is_unidirectional
+                                    (uint32_t)(transport->is_unidirectional
                                                    ? worker->config->uni_websocket.write_timeout_ms
                                                    : worker->config->websocket.write_timeout_ms));
-    websocket->session = hf_session_open(worker, websocket->transport, connection);
+    websocket->session = hf_session_open(worker, transport, connection);
     if (websocket->session == NULL) {
         transport_close(connection, HF_DISCONNECT_SERVER_ERROR,
                         hf_disconnect_reason(HF_DISCONNECT_SERVER_ERROR));

@@ -54,16 +54,17 @@ static struct refusal check_request(const struct hf_http_request *request)
                          : (struct refusal){status, "not a WebSocket handshake"};
 }
 
-static struct refusal check_offers(const struct hf_http_request *request, struct hf_slice *chosen)
+/* What the client asks for: *chosen is the subprotocol to echo, if any. */
+static struct refusal check_offers(const struct hf_http_request *request, struct hf_slice *chosen,
+                                   enum hf_encoding *encoding)
 {
     char protocols[HEADER_VALUE_MAX];
     if (!hf_http_header_join(request, "sec-websocket-protocol", protocols, sizeof(protocols))) {
         return (struct refusal){400, "Sec-WebSocket-Protocol is too long"};
     }
-    enum hf_encoding encoding = hf_websocket_choose_subprotocol(hf_slice_of(protocols), chosen);
-    if (encoding == HF_ENCODING_PROTOBUF || query_is(request, "format", "protobuf") ||
-        query_is(request, "cf_protocol", "protobuf")) {
-        return (struct refusal){400, "the Protobuf format is not offered yet: use JSON"};
+    *encoding = hf_websocket_choose_subprotocol(hf_slice_of(protocols), chosen);
+    if (query_is(request, "format", "protobuf") || query_is(request, "cf_protocol", "protobuf")) {
+        *encoding = HF_ENCODING_PROTOBUF;
     }
     if (query_is(request, "cf_ws_frame_ping_pong", "true")) {
         return (struct refusal){400, "cf_ws_frame_ping_pong is not offered yet"};
@@ -145,8 +146,10 @@ static bool upgrade(struct hf_http_request *request, struct hf_slice protocol,
     return true;
 }
 
-/* Checks the handshake. False: it was refused. */
-static bool accept(struct hf_http_request *request, struct hf_slice *protocol)
+/* Checks the handshake; *encoding is the client's choice, which may have to be JSON. False: it was
+ * refused. */
+static bool accept(struct hf_http_request *request, struct hf_slice *protocol,
+                   enum hf_encoding *encoding, bool is_json_only)
 {
     struct refusal refusal = check_request(request);
     *protocol = hf_slice(NULL, 0);
@@ -158,7 +161,10 @@ static bool accept(struct hf_http_request *request, struct hf_slice *protocol)
         refusal = check_origin(request);
     }
     if (refusal.status == 0) {
-        refusal = check_offers(request, protocol);
+        refusal = check_offers(request, protocol, encoding);
+    }
+    if (refusal.status == 0 && is_json_only && *encoding != HF_ENCODING_JSON) {
+        refusal = (struct refusal){400, "only JSON is spoken here"};
     }
     if (refusal.status == 0) {
         refusal = ask_admission(request);
@@ -172,8 +178,11 @@ static bool accept(struct hf_http_request *request, struct hf_slice *protocol)
 void hf_websocket_handle(struct hf_http_request *request)
 {
     struct hf_slice protocol;
-    if (accept(request, &protocol)) {
-        (void)upgrade(request, protocol, &hf_websocket_json_transport);
+    enum hf_encoding encoding = HF_ENCODING_JSON;
+    if (accept(request, &protocol, &encoding, false)) {
+        (void)upgrade(request, protocol,
+                      encoding == HF_ENCODING_PROTOBUF ? &hf_websocket_protobuf_transport
+                                                       : &hf_websocket_json_transport);
     }
 }
 
@@ -181,6 +190,7 @@ void hf_uni_websocket_handle(struct hf_http_request *request)
 {
     struct hf_connection *connection = request->connection;
     struct hf_slice protocol;
+    enum hf_encoding encoding = HF_ENCODING_JSON;
     struct hf_uni_request uni;
     const char *reason = "";
     size_t size = request->query.len + 1;
@@ -189,12 +199,12 @@ void hf_uni_websocket_handle(struct hf_http_request *request)
     bool is_given = text != NULL && hf_http_query(request, "cf_connect", text, size, &len);
     int status =
         hf_uni_request_read(&uni, request, hf_slice(text, is_given ? len : 0), NULL, &reason);
-    bool starts = is_given || uni.connect.subs_count > 0; /* else with the first message */
     if (text == NULL || status != 0) {
         hf_http_respond_text(request, text == NULL ? 500 : status, reason);
-    } else if (accept(request, &protocol) &&
-               upgrade(request, protocol, &hf_uni_websocket_transport) && starts) {
-        hf__websocket_start_session(connection, &uni.connect);
+    } else if (accept(request, &protocol, &encoding, true) &&
+               upgrade(request, protocol, &hf_uni_websocket_transport) &&
+               (is_given || uni.is_plain)) { /* else it starts with the first message */
+        hf__websocket_start_session(connection, &uni.connect, uni.is_plain);
     }
     free(text);
     hf_uni_request_fini(&uni);

@@ -16,6 +16,7 @@
 #include <event2/event.h>
 
 #include "loop.h"
+#include "redis/scripts.h"
 #include "redis_server.h"
 #include "store_client.h"
 
@@ -34,19 +35,20 @@ struct bench_case {
     const char *name;
     unsigned channels;
     unsigned in_flight; /* publications */
-    unsigned per_flush; /* publications between two flushes; 0: the peer's script */
+    unsigned per_flush; /* publications between two flushes; 0: redis-benchmark runs a script */
     uint32_t history;
     double target; /* ratio to the peer; 0: none */
 };
 
 static const struct bench_case cases[] = {
     {"peer's script, redis-benchmark -P 64", 1, 64, 0, HISTORY, 0},
-    {"single: one publication per call", 64, 64, 1, HISTORY, 1.8},
-    {"single, history of 10", 64, 64, 1, 10, 0},
-    {"single, history of 5000", 64, 64, 1, 5000, 0},
-    {"batched: one channel", 1, 512, 64, HISTORY, 3},
-    {"batched: 16 channels", 16, 1024, 256, HISTORY, 3},
-    {"batched: 1024 channels, one for each", 1024, 1024, 256, HISTORY, 0},
+    {"our script, redis-benchmark -P 64", 1, 64, 0, HISTORY, 1.8},
+    {"store: one publication per call", 64, 64, 1, HISTORY, 0},
+    {"store: one per call, history of 10", 64, 64, 1, 10, 0},
+    {"store: one per call, history of 5000", 64, 64, 1, 5000, 0},
+    {"store: batched: one channel", 1, 512, 64, HISTORY, 3},
+    {"store: batched: 16 channels", 16, 1024, 256, HISTORY, 3},
+    {"store: batched: 1024 channels, one for each", 1024, 1024, 256, HISTORY, 0},
 };
 #define CASES (sizeof cases / sizeof cases[0])
 
@@ -101,28 +103,66 @@ static char *read_peer_script(void)
     return text;
 }
 
-static void run_peer(unsigned count)
+#define ARGUMENTS_MAX 20
+
+/* Runs EVALSHA with the script and the arguments, which end with NULL, `count` times. */
+static void run_benchmark(const char *script, const char *const *arguments, unsigned count)
 {
     char number[16], sha1[64];
+    const char *words[ARGUMENTS_MAX + 16] = {"redis-benchmark",
+                                             "-s",
+                                             hf_redis_server_unix(server) + 7,
+                                             "-c",
+                                             "1",
+                                             "-P",
+                                             "64",
+                                             "-n",
+                                             number,
+                                             "EVALSHA",
+                                             sha1};
+    size_t word_count = 11;
     snprintf(number, sizeof number, "%u", count);
-    redisReply *reply = hf_redis_server_command(server, "SCRIPT LOAD %s", read_peer_script());
-    must(reply->type == REDIS_REPLY_STRING, "Redis does not take the peer's script");
+    redisReply *reply = hf_redis_server_command(server, "SCRIPT LOAD %s", script);
+    must(reply->type == REDIS_REPLY_STRING, "Redis does not take the script");
     snprintf(sha1, sizeof sha1, "%s", reply->str);
     freeReplyObject(reply);
+    for (; *arguments != NULL; arguments++)
+        words[word_count++] = *arguments;
     pid_t child = fork();
     must(child >= 0, "fork failed");
     if (child == 0) {
         if (freopen("/dev/null", "w", stdout) == NULL)
             _exit(1);
-        execlp("redis-benchmark", "redis-benchmark", "-s", hf_redis_server_unix(server) + 7, "-c",
-               "1", "-P", "64", "-n", number, "EVALSHA", sha1, "3", "peer:stream", "peer:meta", "",
-               payload, "300", "300", "peer:client", "3600", "abcdefgh", "PUBLISH", "", "", "0", "",
-               (char *)NULL);
+        execvp(words[0], (char *const *)words);
         _exit(127);
     }
     int status;
     must(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0,
          "redis-benchmark failed");
+}
+
+static void run_peer(unsigned count)
+{
+    const char *const arguments[] = {
+        "3",    "peer:stream", "peer:meta", "", payload, "300", "300", "peer:client",
+        "3600", "abcdefgh",    "PUBLISH",   "", "",      "0",   "",    NULL};
+    run_benchmark(read_peer_script(), arguments, count);
+}
+
+/* As the store calls it for one publication to a stream that it has published to of late. */
+static void run_script(unsigned count)
+{
+    const char *const arguments[] = {"2",      "our:stream", "our:meta",   "",    "300",
+                                     "318",    "3600",       "12345678.1", "9-*", "1k",
+                                     " 128\n", payload,      NULL};
+    hf_redis_server_do(server, "XADD our:stream 9-1 data x");
+    run_benchmark(hf_scripts[HF_SCRIPT_STREAM_PUBLISH].text, arguments, count);
+    redisReply *reply = hf_redis_server_command(server, "GET our:meta");
+    /* It finishes the pipeline that it has begun. */
+    must(reply->type == REDIS_REPLY_STRING && strncmp(reply->str, "9-", 2) == 0 &&
+             strtoul(reply->str + 2, NULL, 10) > count,
+         "our script did not publish");
+    freeReplyObject(reply);
 }
 
 /* --- ours ------------------------------------------------------------------------------------ */
@@ -207,8 +247,10 @@ static struct figures measure(struct run *run, const struct bench_case *bench, u
 {
     double redis_us = redis_cpu_us(), client_us = own_cpu_us();
     uint64_t begin_ms = hf_test_now_ms();
-    if (bench->per_flush == 0)
+    if (bench == &cases[0])
         run_peer(count);
+    else if (bench->per_flush == 0)
+        run_script(count);
     else
         run_store(run, bench, count);
     double seconds = (double)(hf_test_now_ms() - begin_ms) / 1000;

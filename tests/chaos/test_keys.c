@@ -224,6 +224,7 @@ static void c28_idle_longer_than_the_retention_recovers_who_missed_nothing(void 
     assert_int_equal(next.offset, COUNT + 1);
     hf_subscriber_come_back(client, newborn);
     assert_int_equal(client->recoveries, 3);
+    hf_until(cluster, hf_subscriber_is_at(client, next)); /* recovered, or live a moment later */
     hf_cluster_check(cluster);
 }
 
@@ -245,6 +246,7 @@ static void c29_reconnect_on_a_channel_without_any_message_is_recovered_on_every
     assert_int_equal(first.offset, 1);
     hf_subscriber_come_back(client, node);
     assert_int_equal(client->recoveries, 4);
+    hf_until(cluster, hf_subscriber_is_at(client, first)); /* recovered, or live a moment later */
     assert_int_equal(client->received, 1);
     hf_cluster_check(cluster);
 }

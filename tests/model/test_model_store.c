@@ -22,6 +22,7 @@
 #include "loop.h"
 #include "redis_server.h"
 #include "store_client.h"
+#include "stream_model.h"
 
 #define CHANNELS     4
 #define STEPS        2500
@@ -29,21 +30,6 @@
 #define TRIM_SLACK   9 /* redis_publish.c: histories above a hundred are trimmed by tens */
 #define EXPIRIES_MAX 2 /* each takes a second */
 #define RECOVER_MS   20000
-
-/* --- the model ---------------------------------------------------------------------------------
- */
-
-/* What was published is log[offset]; the stream holds the offsets from `first` to `top`, of which
- * only limits are known where the store may trim later. */
-struct model {
-    bool is_known; /* there is a position */
-    uint64_t epoch, top;
-    uint64_t first_low, first_high; /* first <= top + 1 */
-    bool has_stream, has_meta;      /* Redis: the keys that hold the position */
-    uint64_t last_epoch;            /* of any life so far */
-    uint64_t *log;
-    size_t log_size;
-};
 
 enum world { WORLD_MEMORY, WORLD_PORT, WORLD_REDIS_FILE, WORLD_REDIS_SNAPSHOT };
 
@@ -92,16 +78,6 @@ static bool on_redis(const struct fixture *fixture)
     return fixture->server != NULL;
 }
 
-static uint64_t max_of(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static uint64_t min_of(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* A position came out: the one that is known, or the first of a later life. */
 static void see_epoch(struct fixture *fixture, struct model *model, uint64_t epoch)
 {
@@ -115,50 +91,10 @@ static void see_epoch(struct fixture *fixture, struct model *model, uint64_t epo
     check(fixture, epoch == model->epoch);
 }
 
-static void note_published(struct fixture *fixture, unsigned channel, uint64_t number)
-{
-    struct model *model = &fixture->channels[channel];
-    model->top++;
-    if (model->top >= model->log_size) {
-        model->log_size = model->top * 2 + 64;
-        model->log = realloc(model->log, model->log_size * sizeof *model->log);
-        assert_non_null(model->log);
-    }
-    model->log[model->top] = number;
-    uint64_t size = channel_options[channel].history_size;
-    uint64_t slack = on_redis(fixture) && size > 100 ? TRIM_SLACK : 0;
-    if (model->top > size) {
-        model->first_high = max_of(model->first_high, model->top - size + 1);
-    }
-    if (model->top > size + slack) {
-        model->first_low = max_of(model->first_low, model->top - size - slack + 1);
-    }
-    model->has_stream = model->has_meta = true;
-}
-
-static void note_emptied(struct model *model)
-{
-    model->first_low = model->first_high = model->top + 1;
-}
-
-static void note_forgotten(struct model *model)
-{
-    model->is_known = model->has_stream = model->has_meta = false;
-}
-
 static void copy_models(struct model *to, const struct model *from)
 {
     for (unsigned i = 0; i < CHANNELS; i++) {
-        free(to[i].log);
-        uint64_t last_epoch = to[i].last_epoch;
-        to[i] = from[i];
-        to[i].last_epoch = max_of(last_epoch, from[i].last_epoch);
-        to[i].log = NULL;
-        if (from[i].log_size > 0) {
-            to[i].log = malloc(from[i].log_size * sizeof *to[i].log);
-            assert_non_null(to[i].log);
-            memcpy(to[i].log, from[i].log, from[i].log_size * sizeof *to[i].log);
-        }
+        copy_model(&to[i], &from[i]);
     }
 }
 
@@ -245,7 +181,9 @@ static void finish_publish(struct fixture *fixture, unsigned channel, struct pub
     }
     see_epoch(fixture, model, publish->position.epoch);
     check(fixture, publish->position.offset == model->top + 1);
-    note_published(fixture, channel, strtoull(publish->data, NULL, 10));
+    uint64_t size = channel_options[channel].history_size;
+    note_published(model, strtoull(publish->data, NULL, 10), size,
+                   on_redis(fixture) && size > 100 ? TRIM_SLACK : 0);
 }
 
 static void publish_some(struct fixture *fixture, unsigned channel, uint32_t count,

@@ -505,6 +505,46 @@ static void reads_and_mends_overtake_what_is_held(void **state)
     assert_true(queued.request.position.epoch > first.epoch);
 }
 
+static void on_mended(struct hf_store_mend *mend)
+{
+    *(bool *)mend->internal[3] = true;
+}
+
+static bool is_true(void *context)
+{
+    return *(const bool *)context;
+}
+
+static void read_behind_a_mend_and_a_held_publish_is_answered(void **state)
+{
+    struct world *world = *state;
+    struct hf_position first = plain(&world->node, "a");
+    world->node.keeps_fence = true;
+    hf_redis_server_kill(world->server);
+    hf_redis_server_restart(world->server);
+    hf_redis_server_do(world->server, "SET holdfast:meta:a %llu-0",
+                       (unsigned long long)first.epoch);
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+    bool is_mended = false;
+    struct hf_store_mend mend = {.channel = hf_bytes_of("a"),
+                                 .options = hf_options_10,
+                                 .expected = {first.epoch, 0},
+                                 .complete = on_mended,
+                                 .internal = {[3] = &is_mended}};
+    struct hf_store *store = world->node.store;
+    store->ops->mend(store, &mend);
+    store->ops->flush(store); /* it is in flight */
+    struct sent held = of("a", hf_options_10, "x");
+    start(&world->node, &held);
+    assert_int_equal(top_of(&world->node, "a", 0), 0);
+    assert_true(hf_loop_until(world->node.base, is_true, &is_mended, HF_TEST_DEADLINE_MS));
+    assert_int_equal(mend.result, HF_OK);
+    assert_false(held.is_done);
+    store->ops->admit(store, world->node.life);
+    await(&world->node, &held);
+    assert_sent(&held, HF_PUBLISHED, 1);
+}
+
 static void what_is_never_admitted_fails_in_time(void **state)
 {
     struct world *world = *state;
@@ -631,6 +671,7 @@ int main(void)
         CASE(entry_that_was_written_back_leaves_the_outcome_unknown),
         CASE(C17_lost_with_its_server_is_published_again_once_admitted),
         CASE(reads_and_mends_overtake_what_is_held),
+        CASE(read_behind_a_mend_and_a_held_publish_is_answered),
         CASE(what_is_never_admitted_fails_in_time),
         CASE(lost_reply_without_a_way_back_is_told_in_time),
         CASE(lost_reply_without_history_is_unknown_unless_it_has_a_key),

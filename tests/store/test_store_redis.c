@@ -744,11 +744,12 @@ static void documented_permissions_suffice(void **state)
 {
     struct world *world = *state;
     start(world, NULL);
-    hf_redis_server_do(world->server,
-                       "ACL SETUSER node on >n0de resetkeys ~holdfast:* resetchannels &holdfast:* "
-                       "-@all +auth +hello +client|setname +select +ping +script|load +eval "
-                       "+evalsha +get +set +setex +del +expire +time +xadd +xtrim +xrange +xrevrange "
-                       "+info +xinfo +publish +subscribe +unsubscribe");
+    hf_redis_server_do(
+        world->server,
+        "ACL SETUSER node on >n0de resetkeys ~holdfast:* resetchannels &holdfast:* "
+        "-@all +auth +hello +client|setname +select +ping +script|load +eval "
+        "+evalsha +get +set +setex +del +expire +time +xadd +xtrim +xrange +xrevrange "
+        "+info +xinfo +publish +subscribe +unsubscribe");
     char address[64];
     snprintf(address, sizeof address, "redis://node:n0de@%s", hf_redis_server_tcp(world->server));
     world->node.config.redis.address = address;

@@ -104,7 +104,7 @@ void hf_engine_close(struct hf_engine *engine);
 struct hf_engine_status {
     bool is_ready;         /* the store takes commands and delivers publications */
     bool is_connected;     /* commands reach it */
-    char reason[160];      /* why it is not ready, or "" */
+    char reason[160];      /* why it is not ready, or what it cannot do though it is, or "" */
     uint64_t not_ready_ms; /* since when, 0 when ready */
     uint64_t streams, lingering, tails_bytes, witnesses;
     uint64_t streams_in_step; /* of `streams`: what is heard of them is delivered at once */
@@ -154,8 +154,8 @@ struct hf_publish_params {
     /* fields.version, with history: the publication is dropped unless its version is newer than the
      * channel's last one, which is kept as long as the position. */
     struct hf_publication_fields fields;
-    struct hf_bytes version_epoch; /* versions are compared only with those of the same epoch;
-                                      empty: with any */
+    struct hf_bytes version_epoch;   /* versions are compared only with those of the same epoch;
+                                        empty: with any */
     struct hf_bytes idempotency_key; /* empty: none. A publication whose key was given for the
                                         channel within idempotency_ttl_s is dropped */
     uint32_t idempotency_ttl_s;      /* 0: 300 */

@@ -7,12 +7,13 @@ import { cleanup, until } from './scope.mjs';
 //   publications  contexts of 'publication'      subscribed   contexts of 'subscribed'
 //   events        { type, code, reason } of everything that went wrong or changed the state
 export class Subscriber {
-  constructor(url, channel, options = {}) {
+  // options: the SDK's; subscription: those of the subscription; sdk: another build of the SDK
+  constructor(url, channel, { sdk = Centrifuge, ...options } = {}) {
     this.channel = channel;
     this.publications = [];
     this.subscribed = [];
     this.events = [];
-    this.client = new Centrifuge(url, {
+    this.client = new sdk(url, {
       websocket: WebSocket,
       minReconnectDelay: 20,
       maxReconnectDelay: 300,

@@ -164,10 +164,8 @@ static void the_limit_holds_for_a_page_of_the_first_read_too(void **state)
 static void recover_newest(struct hf_core_watch *w, const char *name, uint64_t epoch,
                            uint64_t offset)
 {
-    const struct hf_subscribe_params params = {.recover = true,
-                                               .latest = true,
-                                               .since = {epoch, offset},
-                                               .recovery_limit = HF_LIMIT_NONE};
+    const struct hf_subscribe_params params = {
+        .recover = true, .latest = true, .since = {epoch, offset}, .recovery_limit = HF_LIMIT_NONE};
     subscribe_with(&fx, w, name, &params, false);
 }
 

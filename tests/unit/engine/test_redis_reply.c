@@ -93,6 +93,21 @@ static void what_is_no_reply_is_an_error(void **state)
     hf_reply_reader_free(reader);
 }
 
+static void an_array_longer_than_any_is_an_error_before_memory_is_taken(void **state)
+{
+    (void)state;
+    static const char *const inputs[] = {"*16777217\r\n", "*777777777\r\n", "*1\r\n*777777777\r\n"};
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        struct hf_reply_reader *reader = hf_reply_reader_new();
+        const char *error;
+        assert_true(hf_reply_reader_feed(reader, inputs[i], strlen(inputs[i])));
+        assert_null(hf_reply_reader_next(reader, &error));
+        assert_non_null(error);
+        assert_true(hf_reply_reader_arena_size(reader) < 1 << 20);
+        hf_reply_reader_free(reader);
+    }
+}
+
 static struct hf_reply error_of(const char *text)
 {
     return (struct hf_reply){.type = HF_REPLY_ERROR, .text = text, .len = strlen(text)};
@@ -144,6 +159,7 @@ int main(void)
         cmocka_unit_test(replies_arriving_byte_by_byte_are_read_whole),
         cmocka_unit_test(arena_returns_to_its_size_after_a_large_reply),
         cmocka_unit_test(what_is_no_reply_is_an_error),
+        cmocka_unit_test(an_array_longer_than_any_is_an_error_before_memory_is_taken),
         cmocka_unit_test(errors_are_mapped_by_their_first_word),
         cmocka_unit_test(error_text_hides_arguments_and_unprintable_bytes),
     };

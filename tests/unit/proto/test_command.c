@@ -534,7 +534,7 @@ static void test_frame(void **state)
         struct hf_command_iterator iterator;
         struct hf_slice frame = exact_copy(hf_slice_of(frames[i]));
         hf_arena_init(&arena, 0);
-        hf_command_iterator_init(&iterator, frame, 65536);
+        hf_command_iterator_init(&iterator, HF_ENCODING_JSON, frame, 65536);
         assert_int_equal(hf_command_iterator_next(&iterator, &arena, &command, NULL),
                          HF_COMMAND_OK);
         assert_int_equal(command.kind, HF_COMMAND_CONNECT);
@@ -580,7 +580,7 @@ static void test_bad_frames(void **state)
         struct hf_command_error error = {NULL, 0};
         struct hf_command_iterator iterator;
         hf_arena_init(&arena, 0);
-        hf_command_iterator_init(&iterator, hf_slice_of(cases[i].frame), 12);
+        hf_command_iterator_init(&iterator, HF_ENCODING_JSON, hf_slice_of(cases[i].frame), 12);
         for (unsigned message = 0; message < cases[i].good; message++) {
             assert_int_equal(hf_command_iterator_next(&iterator, &arena, &command, &error),
                              HF_COMMAND_OK);
@@ -598,13 +598,13 @@ static void test_size_limit(void **state)
     (void)state;
     struct hf_command_iterator iterator;
     struct hf_slice message;
-    hf_command_iterator_init(&iterator, HF_SLICE("12345\n123456"), 5);
-    assert_int_equal(hf_command_iterator_next_line(&iterator, &message, NULL), HF_COMMAND_OK);
+    hf_command_iterator_init(&iterator, HF_ENCODING_JSON, HF_SLICE("12345\n123456"), 5);
+    assert_int_equal(hf_command_iterator_next_message(&iterator, &message, NULL), HF_COMMAND_OK);
     assert_slice_equal(message, "12345");
-    assert_int_equal(hf_command_iterator_next_line(&iterator, &message, NULL),
+    assert_int_equal(hf_command_iterator_next_message(&iterator, &message, NULL),
                      HF_COMMAND_TOO_LARGE);
-    hf_command_iterator_init(&iterator, HF_SLICE("123456"), 0);
-    assert_int_equal(hf_command_iterator_next_line(&iterator, &message, NULL), HF_COMMAND_OK);
+    hf_command_iterator_init(&iterator, HF_ENCODING_JSON, HF_SLICE("123456"), 0);
+    assert_int_equal(hf_command_iterator_next_message(&iterator, &message, NULL), HF_COMMAND_OK);
 }
 
 int main(void)

@@ -27,6 +27,7 @@
 #include "client/hub.h"
 #include "client/session.h"
 #include "client/session_internal.h"
+#include "client/users.h"
 #include "config/config.h"
 #include "net/connection.h"
 #include "net/http.h"
@@ -630,6 +631,11 @@ static inline struct fixture *fixture_with(const char *client)
     hf_buffer_init(&fixture->worker.encode, 0);
     fake_node.workers[0] = &fixture->worker;
     fake_node.worker_count = 1;
+    assert_int_equal(hf_token_verifiers_open(&fixture->worker.tokens, fixture->config), HF_OK);
+    if (fixture->config->client.user_connection_limit > 0) {
+        fixture->worker.users = hf_users_new(fixture->config->client.user_connection_limit);
+        assert_non_null(fixture->worker.users);
+    }
     fixture->worker.hub = hf_hub_open(&fixture->worker);
     fixture->worker.registry = hf_registry_open(&fixture->worker);
     assert_non_null(fixture->worker.hub);
@@ -653,6 +659,8 @@ static inline void fixture_free(struct fixture *fixture)
     assert_int_equal(fixture->worker.counters.clients, 0);
     assert_int_equal(fixture->worker.counters.subscriptions, 0);
     assert_int_equal(fixture->worker.counters.channels, 0);
+    hf_token_verifiers_close(&fixture->worker.tokens);
+    hf_users_free(fixture->worker.users);
     hf_registry_close(fixture->worker.registry);
     hf_hub_close(fixture->worker.hub);
     hf_buffer_fini(&fixture->worker.encode);

@@ -34,13 +34,35 @@ static void messenger_tutorial_is_loaded(void **state)
     unload(&loaded);
 }
 
-static void token_key_of_the_tutorial_is_known_but_not_offered(void **state)
+static void token_keys_of_older_versions_are_taken(void **state)
 {
     (void)state;
-    expect_error("{\"token_hmac_secret_key\":\"hunter2\"}",
-                 ARGS("client.token.hmac_secret_key", "given as token_hmac_secret_key",
-                      "known, but not offered in this version"));
-    expect_good("{\"token_hmac_secret_key\":\"\"}");
+    struct loaded loaded;
+    const struct hf_config *config =
+        load_good(&loaded,
+                  "{\"token_hmac_secret_key\":\"hunter2\",\"token_audience\":\"us\","
+                  "\"token_issuer\":\"them\",\"token_user_id_claim\":\"uid\","
+                  "\"separate_subscription_token_config\":true,"
+                  "\"subscription_token_hmac_secret_key\":\"hunter3\","
+                  "\"user_subscribe_to_personal\":true,"
+                  "\"user_personal_channel_namespace\":\"personal\","
+                  "\"namespaces\":[{\"name\":\"personal\"}],"
+                  "\"client_user_connection_limit\":3,"
+                  "\"disallow_anonymous_connection_tokens\":true}",
+                  NULL, NULL);
+    assert_string_equal(config->client.token.hmac_secret_key, "hunter2");
+    assert_string_equal(config->client.token.audience, "us");
+    assert_string_equal(config->client.token.issuer, "them");
+    assert_string_equal(config->client.token.user_id_claim, "uid");
+    assert_true(config->client.subscription_token.enabled);
+    assert_string_equal(config->client.subscription_token.hmac_secret_key, "hunter3");
+    assert_true(config->client.subscribe_to_user_personal_channel.enabled);
+    assert_string_equal(
+        config->client.subscribe_to_user_personal_channel.personal_channel_namespace, "personal");
+    assert_int_equal(config->client.user_connection_limit, 3);
+    assert_true(config->client.disallow_anonymous_connection_tokens);
+    assert_null(find_message(&loaded.result.warnings, ARGS("hunter")));
+    unload(&loaded);
 }
 
 static void flat_channel_options_go_to_channels_without_namespace(void **state)
@@ -203,7 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messenger_tutorial_is_loaded),
-        cmocka_unit_test(token_key_of_the_tutorial_is_known_but_not_offered),
+        cmocka_unit_test(token_keys_of_older_versions_are_taken),
         cmocka_unit_test(flat_channel_options_go_to_channels_without_namespace),
         cmocka_unit_test(each_flat_key_is_mapped_to_its_option),
         cmocka_unit_test(flat_and_nested_that_differ_contradict_each_other),

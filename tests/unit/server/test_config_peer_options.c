@@ -14,9 +14,11 @@ static void key_that_asks_for_what_is_not_offered_is_refused(void **state)
         {"{\"http_server\":{\"internal_port\":\"9000\"}}", "http_server.internal_port"},
         {"{\"http_server\":{\"tls\":{\"enabled\":true}}}", "http_server.tls.enabled"},
         {"{\"http_server\":{\"http3\":{\"enabled\":true}}}", "http_server.http3.enabled"},
-        {"{\"client\":{\"token\":{\"hmac_secret_key\":\"hunter2\"}}}",
-         "client.token.hmac_secret_key"},
-        {"{\"client\":{\"user_connection_limit\":5}}", "client.user_connection_limit"},
+        {"{\"client\":{\"token\":{\"jwks_public_endpoint\":\"http://h/jwks\"}}}",
+         "client.token.jwks_public_endpoint"},
+        {"{\"client\":{\"token\":{\"issuer_regex\":\"^x\"}}}", "client.token.issuer_regex"},
+        {"{\"client\":{\"subscribe_to_user_personal_channel\":{\"single_connection\":true}}}",
+         "single_connection"},
         {"{\"client\":{\"proxy\":{\"connect\":{\"enabled\":true}}}}",
          "client.proxy.connect.enabled"},
         {"{\"websocket\":{\"compression\":true}}", "websocket.compression"},
@@ -78,9 +80,9 @@ static void secret_of_what_is_not_offered_is_not_printed(void **state)
     (void)state;
     struct loaded loaded;
     load_all(&loaded,
-             "{\"client\":{\"token\":{\"hmac_secret_key\":\"hunter2\"}},"
-             "\"token_rsa_public_key\":\"hunter2\"}",
-             ARGS("HOLDFAST_CLIENT_TOKEN_ECDSA_PUBLIC_KEY=hunter2",
+             "{\"client\":{\"token\":{\"jwks_public_endpoint\":\"hunter2\"}},"
+             "\"token_issuer_regex\":\"hunter2\"}",
+             ARGS("HOLDFAST_CLIENT_TOKEN_AUDIENCE_REGEX=hunter2",
                   "HOLDFAST_ENGINE_REDIS_PASSWROD=hunter2", "CENTRIFUGO_API_KEY=hunter2"),
              ARGS("--engine.redis.passwrd=hunter2", "hunter2"));
     assert_int_equal(loaded.status, HF_CONFIG_BAD_USAGE);

@@ -244,6 +244,31 @@ static void origins_are_checked_and_lower_cased(void **state)
                  ARGS("client.allowed_origins: \"https://[a\" is not a valid glob", "not closed"));
 }
 
+static void token_options_are_checked_without_being_quoted(void **state)
+{
+    (void)state;
+    expect_error("{\"client\":{\"token\":{\"rsa_public_key\":\"hunter2\"}}}",
+                 ARGS("client.token.rsa_public_key: is no public key in PEM"));
+    expect_error("{\"client\":{\"subscription_token\":{\"enabled\":true,"
+                 "\"ecdsa_public_key\":\"hunter2\"}}}",
+                 ARGS("client.subscription_token.ecdsa_public_key: is no public key in PEM"));
+    expect_good("{\"client\":{\"subscription_token\":{\"ecdsa_public_key\":\"hunter2\"}}}");
+    expect_error("{\"client\":{\"token\":{\"hmac_previous_secret_key\":\"hunter2\"}}}",
+                 ARGS("client.token.hmac_previous_secret_key: needs the present one"));
+    expect_error("{\"client\":{\"token\":{\"user_id_claim\":\"user-id\"}}}",
+                 ARGS("client.token.user_id_claim: must consist of"));
+    expect_warning("{\"client\":{\"insecure_skip_token_signature_verify\":true}}",
+                   ARGS("client.insecure_skip_token_signature_verify", "development"));
+    expect_warning("{\"client\":{\"subscription_token\":{\"enabled\":true}}}",
+                   ARGS("every subscription token is invalid"));
+    expect_error("{\"client\":{\"subscribe_to_user_personal_channel\":{\"enabled\":true,"
+                 "\"personal_channel_namespace\":\"none\"}}}",
+                 ARGS("personal_channel_namespace: there is no namespace \"none\""));
+    expect_error("{\"client\":{\"subscribe_to_user_personal_channel\":{\"enabled\":true}},"
+                 "\"channel\":{\"user_boundary\":\"\"}}",
+                 ARGS("needs channel.user_boundary"));
+}
+
 static void open_doors_are_warned_about(void **state)
 {
     (void)state;
@@ -331,6 +356,7 @@ int main(void)
         cmocka_unit_test(redis_address_with_a_wrong_scheme_is_refused_without_quoting_it),
         cmocka_unit_test(limits_that_contradict_are_refused),
         cmocka_unit_test(origins_are_checked_and_lower_cased),
+        cmocka_unit_test(token_options_are_checked_without_being_quoted),
         cmocka_unit_test(open_doors_are_warned_about),
         cmocka_unit_test(values_of_the_whole_channel_section_are_filled_in),
         cmocka_unit_test(described_configuration_hides_secrets_and_can_be_loaded_again),

@@ -120,14 +120,58 @@ static void what_cannot_be_recovered_is_told_at_once_but_not_without_recovery(vo
     expect("\"recovered\":false,\"publications\":[{\"data\":1}]}\n");
 }
 
-static void a_session_that_is_closed_is_answered_with_503(void **state)
+static void a_session_that_is_closed_is_answered_with_the_status_of_its_code(void **state)
+{
+    static const struct {
+        unsigned code;
+        const char *status;
+        const char *body;
+    } cases[] = {
+        {3004, "HTTP/1.1 503 ", "\r\n\r\ninternal server error\n"},
+        {3500, "HTTP/1.1 401 ", "\r\n\r\ninvalid token\n"},
+        {3501, "HTTP/1.1 401 ", "\r\n\r\na token is needed\n"},
+        {3005, "HTTP/1.1 401 ", "\r\n\r\nconnection expired\n"},
+        {3507, "HTTP/1.1 403 ", "\r\n\r\npermission denied\n"},
+        {3505, "HTTP/1.1 400 ", "\r\n\r\nchannel limit\n"},
+        {3504, "HTTP/1.1 429 ", "\r\n\r\nconnection limit\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        get("channel=a");
+        LOOP_UNTIL(&test.fixture, &test.client, test.starts == 1);
+        test.session.transport->close(test.session.connection, cases[i].code, "");
+        expect(cases[i].status);
+        expect(cases[i].body);
+        LOOP_UNTIL(&test.fixture, &test.client, test.client.is_ended);
+        tear_down(state);
+        set_up(state);
+    }
+}
+
+static void tokens_come_from_the_query_or_the_header(void **state)
 {
     (void)state;
-    get("channel=a");
+    get("channel=a&token=t1&subscription_token=s1");
     LOOP_UNTIL(&test.fixture, &test.client, test.starts == 1);
-    test.session.transport->close(test.session.connection, 3004, "internal server error");
-    expect("HTTP/1.1 503 ");
-    LOOP_UNTIL(&test.fixture, &test.client, test.client.is_ended);
+    assert_true(test.is_strict);
+    assert_string_equal(test.token, "t1");
+    assert_string_equal(test.subscription_token, "s1");
+    tear_down(state);
+    set_up(state);
+    client_text("GET /poll?channel=a HTTP/1.1\r\nHost: a\r\nAuthorization: bearer t2\r\n\r\n");
+    LOOP_UNTIL(&test.fixture, &test.client, test.starts == 1);
+    assert_string_equal(test.token, "t2");
+    assert_string_equal(test.subscription_token, "");
+    tear_down(state);
+    set_up(state);
+    client_text(
+        "GET /poll?channel=a&token=t1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t2\r\n\r\n");
+    LOOP_UNTIL(&test.fixture, &test.client, test.starts == 1);
+    assert_string_equal(test.token, "t1");
+    tear_down(state);
+    set_up(state);
+    client_text("GET /poll?channel=a HTTP/1.1\r\nHost: a\r\nAuthorization: Basic t2\r\n\r\n");
+    LOOP_UNTIL(&test.fixture, &test.client, test.starts == 1);
+    assert_string_equal(test.token, "");
 }
 
 static void a_client_that_leaves_ends_its_session(void **state)
@@ -155,10 +199,14 @@ static void bad_requests_open_no_session(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"since=1", "400"},          {"channel=a&channel=b", "400"},
-        {"channel=closed", "403"},   {"channel=a&since=-1", "400"},
-        {"channel=", "400"},         {"channel=a&timeout=soon", "400"},
-        {"channel=a&since=", "400"}, {"channel=aaaaaaaaaaaaaaaaaaaaaaaaaa", "400"},
+        {"since=1", "400"},
+        {"channel=a&channel=b", "400"},
+        {"subscription_token=x&channel=a", "400"},
+        {"channel=a&since=-1", "400"},
+        {"channel=", "400"},
+        {"channel=a&timeout=soon", "400"},
+        {"channel=a&since=", "400"},
+        {"channel=aaaaaaaaaaaaaaaaaaaaaaaaaa", "400"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char status[32];
@@ -179,7 +227,8 @@ int main(void)
         CASE(what_is_missed_is_answered_at_once_and_the_connection_goes_on),
         CASE(the_end_of_the_time_is_an_empty_answer),
         CASE(what_cannot_be_recovered_is_told_at_once_but_not_without_recovery),
-        CASE(a_session_that_is_closed_is_answered_with_503),
+        CASE(a_session_that_is_closed_is_answered_with_the_status_of_its_code),
+        CASE(tokens_come_from_the_query_or_the_header),
         CASE(a_client_that_leaves_ends_its_session),
         CASE(a_request_behind_a_waiting_one_is_answered_after_it),
         CASE(bad_requests_open_no_session),

@@ -118,6 +118,76 @@ static void binary_is_unfit_and_tried_once(void **state)
     assert_int_equal(fixture->worker.counters.frames_built, 0);
 }
 
+/* The double above, with the other encoding. */
+static struct hf_transport protobuf_transport(void)
+{
+    struct hf_transport transport = fake_transport;
+
+    transport.encoding = HF_ENCODING_PROTOBUF;
+    transport.framing = HF_FRAMING_WEBSOCKET_PROTOBUF;
+    return transport;
+}
+
+static void encodings_of_one_publication_are_built_and_kept_apart(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct hf_transport protobuf = protobuf_transport();
+    struct hf_publication *publication = publication_of(2, "1");
+    struct hf_page *page = hf_page_new(&publication, 1);
+    struct hf_frame *frame;
+    struct hf_slice list;
+
+    for (int again = 0; again < 2; again++) {
+        expect_frame(fixture, publication,
+                     "[{\"push\":{\"channel\":\"chat:a\",\"pub\":{\"data\":1,\"offset\":2}}}]");
+        assert_int_equal(
+            hf_publication_frame(&fixture->worker, &protobuf, CHANNEL, publication, &frame), 0);
+        assert_int_equal(frame->len, 20);
+        assert_memory_equal(frame->data,
+                            "[\x11\x22\x0f\x12\x06"
+                            "chat:a\x22\x05\x22\x01"
+                            "1\x30\x02]",
+                            20);
+        hf_frame_unref(frame);
+        assert_int_equal(fixture->worker.counters.frames_built, 2);
+    }
+    assert_int_equal(hf_page_list(&fixture->worker, &fake_transport, page, &list), 0);
+    assert_true(hf_slice_equal(list, HF_SLICE("{\"data\":1,\"offset\":2}")));
+    assert_int_equal(hf_page_list(&fixture->worker, &protobuf, page, &list), 0);
+    assert_true(hf_slice_equal(list, HF_SLICE("\x3a\x05\x22\x01"
+                                              "1\x30\x02")));
+    assert_int_equal(hf_page_frame(&fixture->worker, &protobuf, CHANNEL, page, &frame), 0);
+    assert_int_equal(frame->len, 20);
+    hf_frame_unref(frame);
+    hf_page_unref(page);
+    hf_publication_unref(publication);
+}
+
+static void binary_data_fits_protobuf_but_broken_info_does_not(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct hf_transport protobuf = protobuf_transport();
+    struct hf_publication_fields fields = {.data = {"\x00\xff", 2}};
+    struct hf_publication *publication =
+        hf_publication_new((struct hf_position){EPOCH, 2}, &fields);
+    struct hf_frame *frame;
+
+    assert_int_equal(
+        hf_publication_frame(&fixture->worker, &fake_transport, CHANNEL, publication, &frame),
+        HF_PUBLICATION_FRAME_UNFIT);
+    assert_int_equal(
+        hf_publication_frame(&fixture->worker, &protobuf, CHANNEL, publication, &frame),
+        HF_PUBLICATION_FRAME_OK);
+    hf_frame_unref(frame);
+    hf_publication_unref(publication);
+    fields.info = (struct hf_bytes){"{", 1};
+    publication = hf_publication_new((struct hf_position){EPOCH, 2}, &fields);
+    assert_int_equal(
+        hf_publication_frame(&fixture->worker, &protobuf, CHANNEL, publication, &frame),
+        HF_PUBLICATION_FRAME_UNFIT);
+    hf_publication_unref(publication);
+}
+
 static void lists_are_built_once_for_a_page(void **state)
 {
     struct fixture *fixture = *state;
@@ -238,6 +308,8 @@ int main(void)
         WITH_FIXTURE(publication_without_history_has_no_offset),
         WITH_FIXTURE(frame_is_built_once_and_shared_by_workers),
         WITH_FIXTURE(binary_is_unfit_and_tried_once),
+        WITH_FIXTURE(encodings_of_one_publication_are_built_and_kept_apart),
+        WITH_FIXTURE(binary_data_fits_protobuf_but_broken_info_does_not),
         WITH_FIXTURE(lists_are_built_once_for_a_page),
         WITH_FIXTURE(missing_memory_is_told_and_not_remembered),
         WITH_FIXTURE(threads_that_build_at_once_share_one_result),

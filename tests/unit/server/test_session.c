@@ -102,13 +102,13 @@ static void wished_channel_of_unknown_namespace_is_bad_request(void **state)
                    "bad request");
 }
 
-static void wished_channels_are_skipped(void **state)
+static void wished_channel_without_a_right_to_it_is_skipped(void **state)
 {
     struct client client;
 
     client_open(&client, *state);
-    client_send(&client, "{\"id\":1,\"connect\":{\"subs\":{\"chat:a\":{\"recover\":true},"
-                         "\"closed:b\":{}}}}");
+    client_send(&client, "{\"id\":1,\"connect\":{\"subs\":{\"closed:b\":{\"recover\":true},"
+                         "\"$chat:a\":{}}}}");
     expect_open(&client);
     assert_null(strstr(client_sent(&client), "subs"));
     assert_int_equal(fake_engine.request_count, 0);
@@ -376,7 +376,7 @@ int main(void)
         cmocka_unit_test(connect_without_credentials_is_bad_request),
         cmocka_unit_test(any_token_is_invalid_without_a_key),
         cmocka_unit_test(wished_channel_of_unknown_namespace_is_bad_request),
-        WITH_FIXTURE(wished_channels_are_skipped),
+        WITH_FIXTURE(wished_channel_without_a_right_to_it_is_skipped),
         cmocka_unit_test(commands_before_connect_are_bad_requests),
         WITH_FIXTURE(bad_frames_end_the_connection),
         WITH_FIXTURE(unoffered_commands_have_their_codes),

@@ -2,6 +2,7 @@
 #include "websocket_fixture.h"
 
 #include "api/registry.h"
+#include "client/channel_rules.h"
 #include "codes.h"
 #include "net/emulation.h"
 #include "node.h"
@@ -64,6 +65,25 @@ void hf_registry_each(struct hf_registry *registry,
     const struct hf_node_info nodes[] = {{.uid = HF_SLICE(NODE)}, {.uid = HF_SLICE("another")}};
     visit(context, &nodes[0]);
     visit(context, &nodes[1]);
+}
+
+enum hf_channel_error hf_channel_check_length(const struct hf_config *config, size_t len)
+{
+    (void)config;
+    (void)len;
+    return HF_CHANNEL_OK;
+}
+
+enum hf_channel_error hf_channel_may_subscribe(const struct hf_config *config, const char *channel,
+                                               size_t len, const struct hf_channel_caller *caller,
+                                               struct hf_channel_ref *ref)
+{
+    (void)config;
+    (void)channel;
+    (void)len;
+    (void)caller;
+    (void)ref;
+    return HF_CHANNEL_DENIED; /* to somebody without a name */
 }
 
 static const struct hf_http_route routes[] = {
@@ -194,6 +214,58 @@ static void unidirectional_events_end_apart_from_what_is_shared(void **state)
     hf_frame_unref(frame);
     expect("e\r\ndata: {\"p\":5}\n\r\n22\r\nid: a");
     expect("\n\n\r\n");
+}
+
+static void who_names_channels_in_the_query_is_refused_by_the_status(void **state)
+{
+    static const char *const requests[] = {
+        "GET /uni_sse?channel=a&token=x HTTP/1.1\r\nHost: a\r\nOrigin: "
+        "https://good.example\r\n\r\n",
+        "POST /uni_stream?channel=a HTTP/1.1\r\nHost: a\r\nOrigin: https://good.example\r\n"
+        "Authorization: Bearer x\r\nContent-Length: 2\r\n\r\n{}",
+    };
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        test.close_code = 3500;
+        client_text(requests[i]);
+        LOOP_UNTIL(&test.fixture, &test.client, test.client.is_ended);
+        assert_string_equal(test.token, "x");
+        assert_true(test.is_strict);
+        assert_memory_equal(test.client.data, "HTTP/1.1 401 Unauthorized\r\n", 27);
+        assert_true(loop_client_has(&test.client, "WWW-Authenticate: Bearer\r\n"));
+        assert_true(loop_client_has(&test.client, "Allow-Origin: https://good.example\r\n"));
+        assert_true(loop_client_has(&test.client, "\r\n\r\ninvalid token\n"));
+        assert_false(loop_client_has(&test.client, "chunked"));
+        assert_int_equal(test.closed, 1);
+        assert_int_equal(test.closed_code, 3500);
+        tear_down(state);
+        set_up(state);
+    }
+}
+
+static void such_a_response_begins_when_the_session_has_started(void **state)
+{
+    (void)state;
+    client_text("GET /uni_sse?channel=a HTTP/1.1\r\nHost: a\r\n\r\n");
+    LOOP_UNTIL(&test.fixture, &test.client, test.starts == 1);
+    hf__loop_turn(&test.fixture.worker);
+    loop_client_take(&test.client, SIZE_MAX);
+    assert_int_equal(test.client.len, 0);
+    const struct hf_start_channel channel = {.channel = HF_SLICE("a")};
+    test.session.transport->start(test.session.connection, &channel, 1);
+    send_message("{}");
+    expect("\r\n\r\n2\r\n\r\n\r\n9\r\ndata: {}\n\r\n");
+    assert_memory_equal(test.client.data, "HTTP/1.1 200 OK\r\n", 17);
+}
+
+static void who_sends_a_connect_request_is_refused_by_a_push(void **state)
+{
+    (void)state;
+    test.close_code = 3507;
+    client_text("GET /uni_sse?cf_connect=%7B%7D HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect("data: {\"disconnect\":{\"code\":3507,\"reason\":\"a reason\"}}\n");
+    assert_false(test.is_strict);
+    assert_memory_equal(test.client.data, "HTTP/1.1 200 OK\r\n", 17);
+    LOOP_UNTIL(&test.fixture, &test.client, test.client.is_ended);
 }
 
 static void requests_that_cannot_be_served_are_refused(void **state)
@@ -332,6 +404,9 @@ int main(void)
         CASE(a_disconnect_is_a_push_then_the_response_ends),
         CASE(a_client_that_leaves_ends_its_session),
         CASE(unidirectional_events_end_apart_from_what_is_shared),
+        CASE(who_names_channels_in_the_query_is_refused_by_the_status),
+        CASE(such_a_response_begins_when_the_session_has_started),
+        CASE(who_sends_a_connect_request_is_refused_by_a_push),
         CASE(requests_that_cannot_be_served_are_refused),
         CASE(a_command_reaches_the_session_of_the_same_worker),
         CASE(a_command_for_another_worker_goes_to_its_inbox),

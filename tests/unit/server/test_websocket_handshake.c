@@ -59,7 +59,7 @@ static void what_is_not_a_handshake_is_refused(void **state)
     assert_int_equal(test.opened, 0);
 }
 
-static void protobuf_is_refused_with_a_text_that_says_so(void **state)
+static void protobuf_is_chosen_by_query_or_subprotocol(void **state)
 {
     (void)state;
     static const char *const requests[] = {
@@ -70,12 +70,24 @@ static void protobuf_is_refused_with_a_text_that_says_so(void **state)
         "Sec-WebSocket-Protocol: x\r\nSec-WebSocket-Protocol: centrifuge-protobuf\r\n\r\n",
     };
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-        client_text(requests[i]);
-        LOOP_UNTIL(&test.fixture, &test.client,
-                   loop_client_has(&test.client, "Protobuf format is not offered yet"));
-        assert_true(loop_client_has(&test.client, "HTTP/1.1 400 "));
-        loop_client_forget(&test.client);
+        if (i != 0) {
+            loop_connect(&test.fixture, &test.client, 0);
+        }
+        expect_status(requests[i],
+                      i < 2 ? "HTTP/1.1 101 " : "Sec-WebSocket-Protocol: centrifuge-protobuf\r\n");
+        assert_int_equal(test.opened, i + 1);
+        assert_ptr_equal(test.session.transport, &hf_websocket_protobuf_transport);
+        loop_client_close(&test.client);
+        LOOP_UNTIL(&test.fixture, NULL, test.closed == i + 1);
     }
+    loop_connect(&test.fixture, &test.client, 0);
+    expect_status("GET /ws?format=json HTTP/1.1\r\n" HANDSHAKE "\r\n", "HTTP/1.1 101 ");
+    assert_ptr_equal(test.session.transport, &hf_websocket_json_transport);
+}
+
+static void native_pings_are_refused_with_a_text_that_says_so(void **state)
+{
+    (void)state;
     expect_status("GET /ws?cf_ws_frame_ping_pong=true HTTP/1.1\r\n" HANDSHAKE "\r\n",
                   "HTTP/1.1 400 ");
     assert_int_equal(test.opened, 0);
@@ -164,7 +176,8 @@ int main(void)
         WEBSOCKET_CASE(the_example_of_the_rfc_is_answered_with_its_accept_key),
         WEBSOCKET_CASE(a_known_subprotocol_is_echoed_and_an_unknown_one_is_not),
         WEBSOCKET_CASE(what_is_not_a_handshake_is_refused),
-        WEBSOCKET_CASE(protobuf_is_refused_with_a_text_that_says_so),
+        WEBSOCKET_CASE(protobuf_is_chosen_by_query_or_subprotocol),
+        WEBSOCKET_CASE(native_pings_are_refused_with_a_text_that_says_so),
         WEBSOCKET_CASE(an_origin_that_is_not_allowed_is_403),
         WEBSOCKET_CASE(above_the_connection_limit_the_answer_is_503_until_one_leaves),
         WEBSOCKET_CASE(above_the_connection_rate_the_answer_is_503),

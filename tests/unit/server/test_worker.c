@@ -229,6 +229,14 @@ static int start(struct worker_test *test)
     memset(test, 0, sizeof(*test));
     doubles.len = 0;
     doubles.journal[0] = '\0';
+    static char nothing[] = "";
+    test->config.client.token = (struct hf_config_token){.hmac_secret_key = nothing,
+                                                         .hmac_previous_secret_key = nothing,
+                                                         .rsa_public_key = nothing,
+                                                         .ecdsa_public_key = nothing,
+                                                         .audience = nothing,
+                                                         .issuer = nothing,
+                                                         .user_id_claim = nothing};
     test->config.holdfast.http_body_max_bytes = 4096;
     test->config.holdfast.http_header_max_bytes = 4096;
     test->config.holdfast.http_timeout_ms = 5000;

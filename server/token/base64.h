@@ -1,0 +1,26 @@
+/* Base64 (RFC 4648), both alphabets, strict: no blanks, no bits left over. Pure, any thread. */
+#ifndef HF_SERVER_TOKEN_BASE64_H
+#define HF_SERVER_TOKEN_BASE64_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "slice.h"
+
+enum hf_base64_alphabet {
+    HF_BASE64_STANDARD, /* with + and /, padded with = */
+    HF_BASE64_URL,      /* with - and _, never padded */
+};
+
+/* Room that decoding `len` characters needs, and encoding `len` bytes as HF_BASE64_URL. */
+#define HF_BASE64_DECODED_MAX(len) ((len) / 4 * 3 + 3)
+#define HF_BASE64_ENCODED_MAX(len) ((len) / 3 * 4 + 4)
+
+/* Decodes into `out` (HF_BASE64_DECODED_MAX bytes). False when the text is not this encoding. */
+bool hf_base64_decode(enum hf_base64_alphabet alphabet, struct hf_slice text, char *out,
+                      size_t *out_len) __attribute__((warn_unused_result));
+
+/* Encodes as HF_BASE64_URL into `out` (HF_BASE64_ENCODED_MAX bytes, no NUL); returns the length. */
+size_t hf_base64_encode_url(struct hf_slice bytes, char *out);
+
+#endif
