@@ -62,10 +62,10 @@ struct hf_fence {
 bool hf_fence_init(struct hf_fence *fence, const struct hf_fence_config *config);
 void hf_fence_fini(struct hf_fence *fence);
 
-/* True when this is another life than before, so that what is known must be checked.
+/* Another life than before: what is known must be checked.
  * `admitted_life`: the last one for which some node's fence was open, as far as the store itself
  * knows; 0: there was none, so there is nothing in it that it could have lost. */
-bool hf_fence_connected(struct hf_fence *fence, uint64_t life, uint64_t admitted_life,
+void hf_fence_connected(struct hf_fence *fence, uint64_t life, uint64_t admitted_life,
                         uint64_t now_ms);
 void hf_fence_disconnected(struct hf_fence *fence);
 /* Everything this node knows has been compared with the present life, and mended. */

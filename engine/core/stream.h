@@ -93,6 +93,7 @@ struct hf_stream {
     bool is_suspicious;            /* the store may have lost what we saw: prove that it did not */
     bool was_in_step;              /* suspicious, and our place was the store's newest when we lost
                                       sight of it */
+    uint64_t in_step_life;         /* ... the store's life then; 0: not known any more */
     struct hf_position suspect;    /* the store was found there, behind us; epoch 0: it was not */
     struct hf_position read_since; /* what the open read asked for */
     struct hf_position read_place; /* our place when it was sent */
@@ -118,6 +119,7 @@ struct hf_core {
     struct hf_core_effects effects;
     void *context; /* of the effects */
     bool is_connected;
+    uint64_t life;                 /* the store's; 0: it was not there yet */
     struct hf_stream *streams;     /* hash by channel */
     struct hf_streams reads;       /* QUEUED, first come first served */
     struct hf_streams retries;     /* whose read failed, by retry_ms */

@@ -34,17 +34,24 @@ void hf_redis_life_admit(struct hf_redis_store *store)
         note(store);
 }
 
+uint64_t hf_redis_life_parse(struct hf_redis_store *store, const struct hf_reply *reply)
+{
+    if (reply->type == HF_REPLY_NIL)
+        return 0;
+    if (reply->type == HF_REPLY_ERROR)
+        hf_redis_judge(store, reply);
+    uint64_t life = reply->type == HF_REPLY_TEXT ? strtoull(reply->text, NULL, 16) : 0;
+    return life != 0 ? life : SOME_OTHER_LIFE;
+}
+
 static void on_life(void *context, const struct hf_reply *reply)
 {
     struct hf_redis_store *store = context;
     if (reply == NULL)
         return;
-    if (reply->type == HF_REPLY_ERROR)
-        hf_redis_judge(store, reply);
-    uint64_t life = reply->type == HF_REPLY_TEXT ? strtoull(reply->text, NULL, 16) : 0;
-    store->noted_life = life == 0 && reply->type != HF_REPLY_NIL ? SOME_OTHER_LIFE : life;
+    store->noted_life = hf_redis_life_parse(store, reply);
     store->is_life_known = true;
-    store->is_life_noted = life == hf_redis_connection_life(store->commands);
+    store->is_life_noted = store->noted_life == hf_redis_connection_life(store->commands);
     if (reply->type == HF_REPLY_NIL)
         note(store);
     else

@@ -295,6 +295,8 @@ void hf_redis_read_start(struct hf_redis_op *op);
 /* redis_life.c */
 void hf_redis_life_ask(struct hf_redis_store *store);   /* commands have become ready */
 void hf_redis_life_admit(struct hf_redis_store *store); /* store->admitted_life has changed */
+/* What the answer to GET life_key says. */
+uint64_t hf_redis_life_parse(struct hf_redis_store *store, const struct hf_reply *reply);
 
 /* redis_pubsub.c */
 /* Tells on_connected when all that it waits for is there. */

@@ -87,10 +87,12 @@ struct hf_store_read {
     /* Include the publication at `since` itself, if it is there; it counts neither against `limit`
      * nor against `bytes_max`. */
     bool with_since;
+    bool with_admitted_life;
     struct hf_position since; /* HF_EPOCH_NONE: the current epoch */
     void (*complete)(struct hf_store_read *request);
     /* out; a `since` of another epoch gives no publications */
     int result;
+    uint64_t admitted_life; /* as in on_connected, after all else was read; 0 when not asked for */
     struct hf_position top; /* {0,0}: there is no stream (and !create) */
     struct hf_page *page;   /* one reference for the caller; NULL when empty */
     bool has_more;          /* limit or bytes_max cut the page short */

@@ -8,6 +8,8 @@
 struct subscribe_request {
     struct client *client;
     uint64_t session;
+    uint64_t sent_ms;
+    uint64_t pauses; /* of the node, then */
 };
 
 /* --- what it sees ------------------------------------------------------------------------------
@@ -36,6 +38,15 @@ static void set_place(struct client *client, struct hf_position position, uint64
     client->was_cut_off = !store_follows(client);
 }
 
+/* What a node has told a live client itself it remembers for it, even if all others take the node
+ * for dead, unless the entries by which it could tell are gone. */
+static bool must_remember(const struct client *client)
+{
+    const struct model_stream *stream = &client->sim->store.streams[client->channel];
+    return client->state == CLIENT_LIVE && client->has_heard &&
+           stream->emptied < client->place.number;
+}
+
 void client_process(struct client *client, const struct hf_publication *publication)
 {
     struct sim *sim = client->sim;
@@ -50,16 +61,19 @@ void client_process(struct client *client, const struct hf_publication *publicat
                 client->index, place.position.epoch, place.position.offset, position.epoch,
                 position.offset);
     }
-    bool follows = place.number == 0 || sim->store.behind[number] == place.number;
-    if (!follows && sim->store.seen_by[place.number] == 0) {
+    const struct model_publication *publications = sim->store.publications;
+    bool follows = place.number == 0 || publications[number].behind == place.number;
+    bool must_follow = publications[place.number].seen_by != 0 || must_remember(client);
+    if (!follows && !must_follow) {
         sim->report->unwitnessed++;
     } else if (!follows) {
         violate(sim, "V2",
                 "client %u has #%" PRIu64 " and gets #%" PRIu64 ", which was written behind "
                 "#%" PRIu64,
-                client->index, place.number, number, sim->store.behind[number]);
+                client->index, place.number, number, publications[number].behind);
     }
     set_place(client, position, number);
+    client->has_heard = true;
 }
 
 static void check_refusal(struct client *client)
@@ -167,7 +181,12 @@ void effect_answer(void *context, void *owner, int result, const struct hf_subsc
 {
     struct node *node = context;
     struct subscribe_request *request = owner;
+    uint64_t waited_ms = node->sim->world.now_ms - request->sent_ms;
     node->sim->open_subscribes--;
+    if (waited_ms > WAIT_MS + 2 * HF_CORE_TICK_MS && node->pauses == request->pauses) {
+        violate(node->sim, "V4", "client %u is answered after %" PRIu64 " ms",
+                request->client->index, waited_ms);
+    }
     if (request->client->session == request->session) {
         take_answer(request->client, result, answer);
     }
@@ -187,7 +206,7 @@ static void ask(struct client *client, bool continues)
     if (request == NULL) {
         abort();
     }
-    *request = (struct subscribe_request){client, client->session};
+    *request = (struct subscribe_request){client, client->session, sim->world.now_ms, node->pauses};
     sim->open_subscribes++;
     client->was_cut_off = !store_follows(client);
     int result = hf_core_subscribe(node->core, node->watches[client->channel].core, &params,
@@ -248,6 +267,7 @@ static void act_arrive(void *subject, uint64_t session)
     }
     client->node = node;
     client->state = CLIENT_SUBSCRIBING;
+    client->has_heard = false;
     tell(sim, "client %u arrives at node %u", client->index, node->index);
     ask(client, false);
 }
@@ -324,7 +344,7 @@ void clients_check_end(struct sim *sim, bool at_top)
                     i, client->place.position.epoch, client->place.position.offset,
                     stream->top.epoch, stream->top.offset);
         } else if (stream->top.offset > 0 && number != 0 && number != stream->newest &&
-                   sim->store.seen_by[number] != 0) {
+                   sim->store.publications[number].seen_by != 0) {
             violate(sim, "V2", "client %u has another publication than the stream at its top", i);
         }
     }

@@ -26,7 +26,24 @@ static void draw_weather(struct sim *sim)
         .restless_ms = one_of(world, 40, 200, 1000),
         .away_ms = one_of(world, 50, 800, 3000),
         .downtime_ms = one_of(world, 1, 300, 2500),
-        .rounds = 3,
+        .rounds = 6,
+    };
+}
+
+static void draw_config(struct sim *sim)
+{
+    struct world *world = &sim->world;
+    sim->core_config = (struct hf_core_config){
+        .linger_ms = one_of(world, 0, 700, 5000),
+        .lingering_streams_max = (uint32_t)one_of(world, 0, 2, 2),
+        .tail_publications_max = (uint32_t)one_of(world, 1, 4, 20),
+        .tail_bytes_max = 4096,
+        .tails_bytes_max = one_of(world, 300, 2000, 20000),
+        .page_publications_max = (uint32_t)one_of(world, 1, 3, 20),
+        .page_bytes_max = 4096,
+        .reads_in_flight_max = READS_IN_FLIGHT_MAX,
+        .wait_ms = WAIT_MS,
+        .witnesses_max = 16,
     };
 }
 
@@ -81,6 +98,7 @@ static void fault_expire(struct sim *sim, struct node *node)
     (void)node;
     tell(sim, "the history of channel %u expires", channel);
     sim->store.streams[channel].count = 0;
+    sim->store.streams[channel].emptied = sim->store.streams[channel].newest;
     clients_note_change(sim, channel);
 }
 
@@ -258,6 +276,7 @@ static void act_restless(void *subject, uint64_t number)
 void faults_start(struct sim *sim)
 {
     draw_weather(sim);
+    draw_config(sim);
     for (unsigned i = 0; i < FAULTS; i++) {
         bool is_possible = world_likely(&sim->world, 65);
         sim->fault_weights[i] = is_possible ? faults[i].weight : 0;

@@ -43,7 +43,6 @@ static void add(struct sim_report *sum, const struct sim_report *report)
     sum->rollbacks += report->rollbacks;
     sum->healed += report->healed;
     sum->rotated += report->rotated;
-    sum->needless += report->needless;
     sum->unwitnessed += report->unwitnessed;
 }
 
@@ -66,11 +65,11 @@ static int run(struct sim_options options, uint64_t histories, uint64_t violatio
     }
     printf("%" PRIu64 " histories in %.0f s: %" PRIu64 " publications, %" PRIu64
            " deliveries, %" PRIu64 " recovered, %" PRIu64 " refused, %" PRIu64 " lost, %" PRIu64
-           " reads, %" PRIu64 " rollbacks (%" PRIu64 " healed, %" PRIu64 " new epochs, %" PRIu64
-           " needless), %" PRIu64 " failed\n",
+           " reads, %" PRIu64 " rollbacks (%" PRIu64 " healed, %" PRIu64 " new epochs), %" PRIu64
+           " failed\n",
            histories, difftime(time(NULL), started), sum.publications, sum.deliveries,
            sum.recovered, sum.refused, sum.lost, sum.reads, sum.rollbacks, sum.healed, sum.rotated,
-           sum.needless, failed);
+           failed);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

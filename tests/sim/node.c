@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAIT_MS 1500
-
 /* A node that knows of a loss must be back before the others stop waiting for it. */
 #define NOTICE_MS    1200
 #define RECONNECT_MS 800
@@ -20,7 +18,8 @@ struct hf_bytes channel_name(unsigned channel)
 void node_sees(struct node *node, const struct hf_publication *publication)
 {
     if (!node->is_ghost) {
-        node->sim->store.seen_by[model_number(publication)] |= (uint8_t)(1u << node->index);
+        node->sim->store.publications[model_number(publication)].seen_by |=
+            (uint8_t)(1u << node->index);
     }
 }
 
@@ -29,7 +28,7 @@ static void unsee(struct node *node)
 {
     struct model_store *store = &node->sim->store;
     for (uint64_t number = 1; number <= store->numbers; number++) {
-        store->seen_by[number] &= (uint8_t) ~(1u << node->index);
+        store->publications[number].seen_by &= (uint8_t) ~(1u << node->index);
     }
 }
 
@@ -141,10 +140,10 @@ static void act_connect(void *subject, uint64_t life)
     memset(node->is_subscribed, 0, sizeof node->is_subscribed);
     tell(sim, "node %u connects", node->index);
     node->has_admitted = false;
-    bool is_other = hf_fence_connected(&node->fence, sim->store_life, sim->noted_life, now_ms);
+    hf_fence_connected(&node->fence, sim->store_life, sim->noted_life, now_ms);
     node_end_turn(node);
     sim->noted_life = sim->noted_life == 0 ? sim->store_life : sim->noted_life;
-    hf_core_connected(node->core, !is_other);
+    hf_core_connected(node->core, sim->store_life);
     node_end_turn(node);
 }
 
@@ -187,6 +186,7 @@ void node_cut(struct node *node, bool commands_too)
 void node_pause(struct node *node, uint64_t duration_ms)
 {
     struct world *world = &node->sim->world;
+    node->pauses++;
     for (unsigned lane = 0; lane < LANES; lane++) {
         uint64_t until_ms = world->now_ms + duration_ms + world_below(world, 20);
         if (until_ms > node->paused_until_ms[lane]) {
@@ -195,6 +195,7 @@ void node_pause(struct node *node, uint64_t duration_ms)
     }
     if (duration_ms > PEER_TIMEOUT_MS - NOTICE_MS - RECONNECT_MS - 200) {
         node->is_ghost = true;
+        node->ghost_ms = world->now_ms + duration_ms;
         unsee(node);
     }
 }
@@ -204,18 +205,6 @@ void node_pause(struct node *node, uint64_t duration_ms)
 
 void node_start(struct node *node)
 {
-    static const struct hf_core_config config = {
-        .linger_ms = 700,
-        .lingering_streams_max = 2,
-        .tail_publications_max = 8,
-        .tail_bytes_max = 4096,
-        .tails_bytes_max = 2048,
-        .page_publications_max = 3,
-        .page_bytes_max = 4096,
-        .reads_in_flight_max = 2,
-        .wait_ms = WAIT_MS,
-        .witnesses_max = 16,
-    };
     struct sim *sim = node->sim;
     const struct hf_fence_config fence_config = {
         .self = ((uint64_t)node->index + 1) * 1000000 + node->life,
@@ -224,7 +213,7 @@ void node_start(struct node *node)
         .heartbeat_ms = 500,
         .peers_max = 8,
     };
-    node->core = hf_core_new(&config, &effects, node);
+    node->core = hf_core_new(&sim->core_config, &effects, node);
     if (node->core == NULL || !hf_fence_init(&node->fence, &fence_config)) {
         abort();
     }
@@ -271,4 +260,16 @@ void act_start(void *subject, uint64_t number)
     (void)number;
     tell(node->sim, "node %u starts", node->index);
     node_start(node);
+}
+
+bool nodes_are_settled(struct sim *sim)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        struct node *node = &sim->nodes[i];
+        if (!node->is_alive || !node->is_connected || node->fence.life != sim->store_life ||
+            !hf_fence_is_open(&node->fence, sim->world.now_ms)) {
+            return false;
+        }
+    }
+    return true;
 }

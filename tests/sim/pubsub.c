@@ -89,6 +89,7 @@ static void wish_for(struct node *node, struct hf_bytes name, bool is_wanted)
     struct sim *sim = node->sim;
     unsigned channel = (unsigned)(name.data[0] - 'a');
     struct wish *wish = allocate(sizeof *wish);
+    node->is_listening[channel] = is_wanted;
     *wish = (struct wish){node, channel, node->believed, ++node->listens[channel], is_wanted};
     world_plan(&sim->world, in_order(sim, &node->next_upstream_ms, travel_ms(sim, 10)), act_wished,
                wish, 0);
@@ -115,7 +116,9 @@ static void act_deliver(void *subject, uint64_t number)
         return;
     }
     if (reaches(node, delivery->pubsub)) {
-        node_sees(node, delivery->publication);
+        if (node->is_listening[delivery->channel]) { /* else it may be of no use to anybody there */
+            node_sees(node, delivery->publication);
+        }
         hf_core_message(node->core, channel_name(delivery->channel), delivery->publication,
                         node->sim->world.now_ms);
         node_end_turn(node);

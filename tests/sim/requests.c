@@ -3,8 +3,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define READS_IN_FLIGHT_MAX 2
-
 /* A read or a mend that a core has open. */
 struct open_read {
     struct sim *sim;
@@ -79,7 +77,12 @@ static void carry_out_mend(struct open_read *read)
     if (read->mend_result != HF_OK) {
         return;
     }
-    sim->report->needless += !had_lost;
+    uint64_t ghost_ms = read->node->ghost_ms;
+    bool was_ghost = ghost_ms != 0 && sim->world.now_ms < ghost_ms + GHOST_MS;
+    if (!had_lost && !was_ghost) {
+        violate(sim, "V8", "node %u mends channel %u, which has lost nothing", read->node->index,
+                read->channel);
+    }
     clients_note_change(sim, read->channel);
     for (uint32_t i = 0; mend->page != NULL && i < mend->page->count; i++) {
         pubsub_send(sim, read->channel, mend->page->items[i]);
@@ -93,6 +96,7 @@ static void carry_out(struct open_read *read)
         return;
     }
     model_read(&read->sim->store, read->channel, &read->read, &read->result);
+    read->result.admitted_life = read->read.proves ? read->sim->noted_life : 0;
 }
 
 /* --- reads and mends ---------------------------------------------------------------------------

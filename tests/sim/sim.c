@@ -56,18 +56,39 @@ static void step_until(struct sim *sim, uint64_t until_ms)
     }
 }
 
+static uint64_t forgotten(struct sim *sim)
+{
+    uint64_t number = 0;
+    for (unsigned i = 0; i < MODEL_CHANNELS && number == 0; i++) {
+        number = model_forgotten(&sim->store, i);
+    }
+    return number;
+}
+
+static bool is_well(struct sim *sim, bool at_top)
+{
+    return sim->open_subscribes == 0 && sim->open_publishes == 0 && nodes_are_settled(sim) &&
+           clients_are_settled(sim, at_top) && forgotten(sim) == 0;
+}
+
 /* Until all clients are live, and with `at_top` have everything. */
 static void calm_down(struct sim *sim, bool at_top)
 {
     uint64_t end_ms = sim->world.now_ms + CALM_MS;
     do {
         step_until(sim, sim->world.now_ms + GLANCE_MS);
-    } while (sim->report->violation == NULL && sim->world.now_ms < end_ms &&
-             (sim->open_subscribes + sim->open_publishes > 0 || !clients_are_settled(sim, at_top)));
+    } while (sim->report->violation == NULL && sim->world.now_ms < end_ms && !is_well(sim, at_top));
+    if (!nodes_are_settled(sim)) {
+        violate(sim, "V3", "not every node has opened its fence when all is quiet");
+    }
     if (sim->open_subscribes > 0) {
         violate(sim, "V4", "%" PRIu64 " subscribes are unanswered", sim->open_subscribes);
     }
     clients_check_end(sim, at_top);
+    if (forgotten(sim) != 0) {
+        violate(sim, "V7", "a node has seen #%" PRIu64 ", which its stream does not go through",
+                forgotten(sim));
+    }
 }
 
 /* One more publication everywhere, acknowledged: it shows who was left behind. */

@@ -12,11 +12,15 @@
  *   V2  each publication was written behind the one that the client had last (so `recovered` and
  *       live delivery follow one line, even when offsets were given twice), as long as a node
  *       lives that has seen what the store lost
- *   V3  when all is well, every client comes to the top of its stream: nobody is left behind.
- * Unless messages vanished, no further publication is needed for that V4  every subscribe is
- * answered V5  who is refused, or told of a loss, lacks something that the store does not have, or
- * did not have for a moment since it asked V6  a node has no more reads open than it may, and one
- * per stream */
+ *   V3  when all is well, every client comes to the top of its stream: nobody is left behind;
+ *       unless messages vanished, without any further publication
+ *   V4  every subscribe is answered, in time
+ *   V5  who is refused, or told of a loss, lacks something that the store does not have, or did not
+ *       have for a moment since it asked
+ *   V6  a node has no more reads open than it may, and one per stream
+ *   V7  when all is well, a stream goes through all that a living node has seen of its epoch
+ *   V8  a stream is mended only when it has lost something, or by a node that the others took for
+ *       dead meanwhile */
 #ifndef HF_SIM_SIM_H
 #define HF_SIM_SIM_H
 
@@ -33,7 +37,6 @@ struct sim_report {
     const char *violation; /* NULL: the history was fine */
     char detail[256];
     uint64_t deliveries, recovered, refused, lost, publications, reads, rollbacks, healed, rotated;
-    uint64_t needless;    /* mends of streams that had lost nothing */
     uint64_t unwitnessed; /* V2 broken when no node lived that could have known */
 };
 

@@ -22,8 +22,13 @@
 #define NODES   3
 #define CLIENTS 12
 
+#define READS_IN_FLIGHT_MAX 2
+
 /* Nodes wait so long for a silent one; whoever is away for longer counts as dead. */
 #define PEER_TIMEOUT_MS 3000
+/* So long after it was taken for dead a node may still find that it missed something. */
+#define GHOST_MS 10000
+#define WAIT_MS  1500 /* for an answer */
 
 /* Where what reaches a node has to queue while it is paused. */
 enum lane { LANE_PUBSUB, LANE_COMMANDS, LANE_CLIENTS, LANE_TIMERS, LANES };
@@ -48,13 +53,16 @@ struct node {
     uint64_t believed;                  /* the pub/sub connection that the node takes for its own */
     uint64_t commands_up_ms;            /* broken until then */
     uint64_t listens[MODEL_CHANNELS];   /* counts listens and unlistens */
+    bool is_listening[MODEL_CHANNELS];  /* as the core wants it */
     bool is_subscribed[MODEL_CHANNELS]; /* at the store */
     uint64_t next_upstream_ms;          /* a connection keeps its order ... */
     uint64_t next_delivery_ms;          /* ... both ways */
     uint64_t paused_until_ms[LANES];
+    uint64_t pauses;   /* counts them */
     bool has_admitted; /* the store knows that the fence was open */
     bool is_ghost;     /* taken for dead by the others: what it hears of a life that is over is not
                           known to a living node */
+    uint64_t ghost_ms; /* until when it was one last */
     struct watch watches[MODEL_CHANNELS];
     struct open_read *open;
 };
@@ -75,6 +83,7 @@ struct client {
     uint64_t session;  /* counts connections */
     struct place place;
     struct place noted; /* an old one that it may come back with */
+    bool has_heard;     /* its place is from a publication that it got in this session */
     bool was_cut_off;   /* since it got there, or asked: the store lacked something behind it */
 };
 
@@ -104,6 +113,7 @@ struct sim {
     uint64_t open_subscribes, open_publishes;
     uint64_t acknowledged[MODEL_CHANNELS]; /* counts publishes */
     struct weather weather;
+    struct hf_core_config core_config;
     unsigned fault_weights[16];
     const struct sim_options *options;
     struct sim_report *report;
@@ -149,6 +159,8 @@ void node_end_turn(struct node *node);
 /* Whether the node is paused: `action` is then planned again for when it is not. */
 bool node_postpones(struct node *node, enum lane lane, world_action *action, void *subject,
                     uint64_t number);
+/* Whether all live, are connected, and have opened their fences. */
+bool nodes_are_settled(struct sim *sim);
 void act_start(void *node, uint64_t number);
 void node_sees(struct node *node, const struct hf_publication *publication);
 

@@ -23,7 +23,8 @@ static inline int tear_down(void **state)
 static inline void reconnect(bool is_same_store)
 {
     hf_core_disconnected(fx.core);
-    hf_core_connected(fx.core, is_same_store);
+    fx.life += !is_same_store;
+    hf_core_connected(fx.core, fx.life);
     listening(&fx, "ch");
 }
 

@@ -236,6 +236,30 @@ static void a_store_that_may_be_another_must_prove_our_place(void **state)
     expect(&fx, "mend ch at 7:10 anew\n");
 }
 
+/* Our place has expired, and what was published unheard follows it: nobody has published since the
+ * life in which we were in step, so it was written behind our place. */
+static void a_store_in_which_nobody_has_published_since_needs_no_proof(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    fx.admitted_life = fx.life;
+    reconnect(false);
+    read_gives(&fx, 7, 10, 9, 10);
+    expect(&fx, "listen ch\nread ch from 7:8\ndeliver w 7:9\ndeliver w 7:10\n");
+    assert_true(hf_core_is_checked(fx.core));
+    assert_int_equal(counters(&fx)->epochs_rotated, 0);
+}
+
+static void a_store_in_which_somebody_has_published_since_must_prove_our_place(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    reconnect(false);
+    fx.admitted_life = fx.life;
+    read_gives(&fx, 7, 10, 9, 10);
+    expect(&fx, "listen ch\nread ch from 7:8\nmend ch at 7:10 anew\n");
+}
+
 static void a_store_that_has_proved_our_place_is_trusted_again(void **state)
 {
     (void)state;
@@ -399,6 +423,8 @@ int main(void)
         TEST(a_message_that_contradicts_memory_leads_to_a_new_epoch_and_rest),
         TEST(the_same_store_may_have_trimmed_our_place),
         TEST(a_store_that_may_be_another_must_prove_our_place),
+        TEST(a_store_in_which_nobody_has_published_since_needs_no_proof),
+        TEST(a_store_in_which_somebody_has_published_since_must_prove_our_place),
         TEST(a_store_that_has_proved_our_place_is_trusted_again),
         TEST(a_store_that_may_be_another_is_checked_when_every_place_is_confirmed),
         TEST(a_store_gone_back_is_not_checked_before_it_is_mended),
