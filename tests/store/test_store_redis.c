@@ -761,7 +761,8 @@ static void life_that_was_admitted_last_is_told_on_connecting(void **state)
     world->node.store->ops->admit(world->node.store, world->node.life);
     publish(&world->node, "a", "y"); /* goes out behind it */
     hf_store_client_close(&world->node);
-    hf_store_client_connect(&world->node);
+    hf_store_client_open(&world->node);
+    assert_true(hf_store_client_wait_connects(&world->node, 3));
     assert_true(world->node.admitted_life == world->node.life);
 }
 
