@@ -158,7 +158,11 @@ static void answer(struct hf_http_request *request, int status, const char *text
 
 static void on_sent(void *context, int rc)
 {
-    answer(context, rc == HF_OK ? 204 : 500, "the node cannot be reached\n");
+    if (rc == HF_ENONODE) {
+        answer(context, 404, "unknown node\n");
+    } else {
+        answer(context, rc == HF_OK ? 204 : 500, "the node cannot be reached\n");
+    }
 }
 
 struct search {
@@ -214,7 +218,8 @@ static void route(struct hf_http_request *request, const struct order *order,
         bool is_taken = hf_worker_tell(hf_node_worker(worker->node, index), message);
         answer(request, is_taken ? 204 : 503, "the worker has too much to do\n");
     } else {
-        int rc = hf_bus_send(worker->port, message, on_sent, request);
+        struct hf_bytes node = {order->node.data, order->node.len};
+        int rc = hf_bus_send_to(worker->port, node, message, on_sent, request);
         if (rc != HF_OK) {
             on_sent(request, rc);
         }

@@ -14,6 +14,7 @@ static struct {
     unsigned tells;
     bool inbox_is_full;
     char bus[1024];
+    char target[64];
     unsigned sends;
     hf_done_callback *callback;
     void *context;
@@ -47,10 +48,11 @@ bool hf_worker_tell(struct hf_worker *worker, struct hf_bytes message)
     return !doubles.inbox_is_full;
 }
 
-int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback *callback,
-                void *context)
+int hf_bus_send_to(struct hf_port *port, struct hf_bytes node_name, struct hf_bytes message,
+                   hf_done_callback *callback, void *context)
 {
     (void)port;
+    snprintf(doubles.target, sizeof(doubles.target), "%.*s", (int)node_name.len, node_name.data);
     snprintf(doubles.bus, sizeof(doubles.bus), "%.*s", (int)message.len, message.data);
     doubles.sends++;
     doubles.callback = callback;
@@ -365,9 +367,24 @@ static void a_command_for_another_node_goes_over_the_bus_and_is_answered_after_i
     LOOP_UNTIL(&test.fixture, &test.client, doubles.sends == 1);
     assert_string_equal(doubles.bus,
                         "emulation\nanother\n00000000-0000-4000-8000-000000000000\n{}");
+    assert_string_equal(doubles.target, "another");
     assert_int_equal(test.client.len, 0);
     doubles.callback(doubles.context, HF_OK);
     expect("HTTP/1.1 204 ");
+    loop_client_forget(&test.client);
+    const struct {
+        int rc;
+        const char *answer;
+    } failures[] = {{HF_ENONODE, "HTTP/1.1 404 "}, {HF_EUNAVAILABLE, "HTTP/1.1 500 "}};
+    for (size_t i = 0; i < 2; i++) { /* known, but just gone; Redis is away */
+        post("/emulation", "",
+             "{\"session\":\"00000000-0000-4000-8000-000000000000\",\"node\":\"another\","
+             "\"data\":\"{}\"}");
+        LOOP_UNTIL(&test.fixture, &test.client, doubles.sends == 2 + i);
+        doubles.callback(doubles.context, failures[i].rc);
+        expect(failures[i].answer);
+        loop_client_forget(&test.client);
+    }
 }
 
 static void messages_from_elsewhere_reach_only_their_session(void **state)
