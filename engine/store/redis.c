@@ -788,6 +788,9 @@ static bool make_names(struct hf_redis_store *store)
     snprintf(store->probe_name, sizeof store->probe_name, "%s%.128s:probe:%016llx", db, prefix,
              (unsigned long long)node);
     snprintf(store->bus_name, sizeof store->bus_name, "%s%.128s:bus", db, prefix);
+    if (store->config->bus_name != NULL)
+        snprintf(store->own_bus_name, sizeof store->own_bus_name, "%s:%s", store->bus_name,
+                 store->config->bus_name);
     return make_prefix(&store->stream_prefix, prefix, ":stream:") &&
            make_prefix(&store->meta_prefix, prefix, ":meta:") &&
            make_prefix(&store->version_prefix, prefix, ":version:") &&

@@ -117,8 +117,10 @@ struct hf_store_mend {
     void *internal[4];
 };
 
-/* One message to every node, itself included; not kept. In Redis: PUBLISH <prefix>:bus. */
+/* One message to every node, itself included, or to the one whose config->bus_name is `to`; not
+ * kept. In Redis: PUBLISH <prefix>:bus, or <prefix>:bus:<to>. */
 struct hf_store_bus {
+    struct hf_bytes to; /* empty: every node; at most HF_BUS_NAME_MAX */
     struct hf_bytes message;
     void (*complete)(struct hf_store_bus *request);
     int result;

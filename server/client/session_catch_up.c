@@ -9,8 +9,7 @@
 
 static void ask(struct hf_session_request *request);
 
-/* Sends a page's publications. False when the subscription has ended over it. */
-static bool send_page(struct hf_subscription *subscription, struct hf_page *page)
+bool hf_session_send_page(struct hf_subscription *subscription, struct hf_page *page)
 {
     struct hf_session *session = subscription->session;
     struct hf_frame *frame;
@@ -50,7 +49,7 @@ static void take_page(struct hf_session_request *request, int rc,
          * asks again from there. */
         hf_subscription_lost(subscription);
         hf_session_request_free(request);
-    } else if (!send_page(subscription, engine_result->page)) {
+    } else if (!hf_session_send_page(subscription, engine_result->page)) {
         hf_session_request_free(request);
     } else if (engine_result->live) {
         subscription->request = NULL;

@@ -5,6 +5,7 @@
 
 #include "client/member.h"
 #include "client/publication_frame.h"
+#include "client/session_server.h"
 #include "log.h"
 
 /* Server-side subscriptions made by the connect command.
@@ -242,6 +243,7 @@ static void finish(struct hf_session *session)
         }
     }
     hf_session_join_free(join);
+    hf_session_serve_deferred(session);
     hf_session_resume_all(session);
 }
 
@@ -352,7 +354,8 @@ static int ask(struct hf_subscription *subscription, struct hf_session_request *
  */
 
 static void prepare(struct hf_subscription *subscription, const struct plan_item *item,
-                    struct hf_session_request *request, struct hf_subscribe_params *params)
+                    const struct hf_channel_options *effective, struct hf_session_request *request,
+                    struct hf_subscribe_params *params)
 {
     const struct hf_session *session = subscription->session;
     const struct hf_config *config = session->worker->config;
@@ -367,7 +370,7 @@ static void prepare(struct hf_subscription *subscription, const struct plan_item
     if (item->token != NULL) {
         flags = hf_session_override_position(flags, item->options, item->token);
     }
-    subscription->gets_joins = hf_channel_gets_joins(config, item->options, &caller, false);
+    subscription->gets_joins = hf_channel_gets_joins(config, effective, &caller, false);
     request->is_positioned = flags.positioned;
     request->is_recoverable = flags.recoverable;
     request->has_recover = (item->wish != NULL && item->wish->recover) ||
@@ -387,10 +390,12 @@ static void prepare(struct hf_subscription *subscription, const struct plan_item
 /* Subscribes to one channel. 0 or an error code; what was begun then goes with the session. */
 static int start_one(struct hf_session *session, const struct plan_item *item, uint32_t index)
 {
+    static const struct hf_token_sub nothing;
+    const struct hf_channel_options effective =
+        hf_session_override_members(item->options, item->token != NULL ? item->token : &nothing);
     struct hf_session_join *join = session->identity->join;
     struct join_sub *sub = &join->subs[index];
-    struct hf_subscription *subscription =
-        hf_subscription_new(session, item->channel, item->options);
+    struct hf_subscription *subscription = hf_subscription_new(session, item->channel, &effective);
     struct hf_session_request *request;
     struct hf_subscribe_params params;
     int rc;
@@ -407,7 +412,7 @@ static int start_one(struct hf_session *session, const struct plan_item *item, u
     if (request == NULL) {
         return HF_ERROR_INTERNAL;
     }
-    prepare(subscription, item, request, &params);
+    prepare(subscription, item, &effective, request, &params);
     request->join_index = index;
     sub->subscription = subscription;
     sub->result.channel = hf_hub_entry_channel(subscription->entry);

@@ -54,10 +54,15 @@ struct hf_redis_config {
     uint32_t io_timeout_ms; /* a command unanswered for so long breaks the connection; 0: 4000 */
 };
 
+#define HF_BUS_NAME_MAX 64
+
 /* Zero in a numeric field means its default, given behind it. Strings are copied by open. */
 struct hf_engine_config {
     enum hf_store_kind store;
     struct hf_redis_config redis;
+
+    const char *bus_name; /* what hf_bus_send_to reaches this engine by, 1 to HF_BUS_NAME_MAX bytes,
+                             different for every engine on the store; NULL: nothing does */
 
     uint32_t linger_ms;             /* a stream without watchers is kept warm; 60000 */
     uint32_t lingering_streams_max; /* oldest are dropped; 100000 */
@@ -192,6 +197,10 @@ int hf_history_remove(struct hf_port *port, struct hf_bytes channel, hf_done_cal
  * streams. For what nodes say to each other. */
 int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback *callback,
                 void *context);
+/* The same to the ports of one engine, if there is one of that name: HF_OK does not say so.
+ * HF_EINVAL: no name that an engine can have. */
+int hf_bus_send_to(struct hf_port *port, struct hf_bytes bus_name, struct hf_bytes message,
+                   hf_done_callback *callback, void *context);
 
 /* A watch is a port's interest in a channel, at most one per channel and port. It belongs to the
  * port; after hf_watch_close it must not be used and none of its callbacks runs any more
