@@ -1,8 +1,8 @@
 #include <string.h>
 
 #include "api/api_internal.h"
+#include "base64.h"
 #include "log.h"
-#include "token/base64.h"
 
 static enum hf_api_parse_result result_of(enum hf_json_status status)
 {

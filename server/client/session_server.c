@@ -296,6 +296,9 @@ static bool defer(struct hf_session *session, const struct hf_user_command *comm
 
 void hf_session_serve(struct hf_session *session, const struct hf_user_command *command)
 {
+    if (session->transport->is_transient && command->kind != HF_USER_DISCONNECT) {
+        return; /* it is over with one answer, and nobody is subscribed by looking in */
+    }
     if (session->state == HF_SESSION_CONNECTED || command->kind == HF_USER_DISCONNECT) {
         carry_out(session, command);
     } else if (!defer(session, command)) {
@@ -342,7 +345,10 @@ void hf_session_drop_deferred(struct hf_session *session)
 
 bool hf_session_has_session_id(const struct hf_session *session, struct hf_slice id)
 {
-    (void)session;
-    (void)id;
-    return false; /* WebSockets have none */
+    struct hf_connect_result told = {0};
+
+    if (session->transport->describe != NULL) {
+        session->transport->describe(session->connection, &told);
+    }
+    return hf_slice_equal(told.session, id);
 }

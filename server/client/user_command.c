@@ -2,12 +2,12 @@
 
 #include <string.h>
 
+#include "base64.h"
 #include "client/directory.h"
 #include "client/session_internal.h"
 #include "client/session_server.h"
 #include "codes.h"
 #include "log.h"
-#include "token/base64.h"
 #include "token/token_override.h"
 
 static const char *const names[] = {

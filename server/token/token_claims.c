@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base64.h"
 #include "json.h"
-#include "token/base64.h"
 #include "token/token_override.h"
 
 /* Dates beyond are taken as this one: far enough, and exact in every type here. */

@@ -109,6 +109,7 @@ void hf_store_client_init(struct hf_store_client *client, const char *address)
                   .prefix = "holdfast",
                   .connect_timeout_ms = 1000,
                   .io_timeout_ms = 4000},
+        .bus_name = "me",
         .wait_ms = 4000,
         .presence_ttl_ms = 60000,
         .pending_requests_max = 100000,
@@ -342,7 +343,14 @@ static void on_bus_sent(struct hf_store_bus *request)
 
 int hf_store_client_bus(struct hf_store_client *client, const char *message)
 {
-    struct open_bus open = {.request = {.message = hf_bytes_of(message), .complete = on_bus_sent}};
+    return hf_store_client_bus_to(client, "", message);
+}
+
+int hf_store_client_bus_to(struct hf_store_client *client, const char *to, const char *message)
+{
+    struct open_bus open = {.request = {.to = hf_bytes_of(to),
+                                        .message = hf_bytes_of(message),
+                                        .complete = on_bus_sent}};
     client->store->ops->bus_send(client->store, &open.request);
     client->store->ops->flush(client->store);
     if (!run_until((struct wait){client, 0, &open.is_done}, is_done))

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "token/base64.h"
+#include "base64.h"
 
 /* Decodes an exact copy, so that a sanitizer sees a read beyond it. The result is in the arena. */
 static bool decode(const char *text, struct hf_arena *arena, struct hf_slice *out)

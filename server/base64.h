@@ -1,6 +1,6 @@
 /* Base64 (RFC 4648), both alphabets, strict: no blanks, no bits left over. Pure, any thread. */
-#ifndef HF_SERVER_TOKEN_BASE64_H
-#define HF_SERVER_TOKEN_BASE64_H
+#ifndef HF_SERVER_BASE64_H
+#define HF_SERVER_BASE64_H
 
 #include <stdbool.h>
 #include <stddef.h>
