@@ -39,6 +39,9 @@ static struct hf_directory_user *find(const struct hf_directory *directory, stru
 {
     struct hf_directory_user *user = NULL;
 
+    if (name.data == NULL) {
+        name = HF_SLICE(""); /* for memcmp */
+    }
     HASH_FIND_BYHASHVALUE(hh, directory->users, name.data, name.len, hash, user);
     return user;
 }

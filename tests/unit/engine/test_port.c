@@ -665,9 +665,9 @@ static void a_bus_message_reaches_every_port_that_wants_it(void **state)
     assert_int_equal(hf_bus_send_to(ports[0], (struct hf_bytes){name, sizeof name},
                                     fixture_bytes("x"), NULL, NULL),
                      HF_EINVAL);
-    assert_int_equal(hf_bus_send_to(ports[0], fixture_bytes("nobody"), fixture_bytes("x"), on_done,
-                                    &sent),
-                     HF_OK);
+    assert_int_equal(
+        hf_bus_send_to(ports[0], fixture_bytes("nobody"), fixture_bytes("x"), on_done, &sent),
+        HF_OK);
     turn_until(ports[0], sent.count == 2);
     assert_int_equal(sent.result, HF_OK);
     assert_int_equal(heard[0].count, 2);

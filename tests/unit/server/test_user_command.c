@@ -115,9 +115,9 @@ static void disconnect_has_a_code_and_words(void **state)
     (void)state;
     hf_arena_init(&arena, 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(hf_user_command_parse(HF_USER_DISCONNECT, hf_slice_of(cases[i].text),
-                                               &arena, &command),
-                         HF_JSON_OK);
+        assert_int_equal(
+            hf_user_command_parse(HF_USER_DISCONNECT, hf_slice_of(cases[i].text), &arena, &command),
+            HF_JSON_OK);
         assert_int_equal(command.is_valid, cases[i].is_valid);
         assert_int_equal(command.code, cases[i].code);
         if (cases[i].reason != NULL) {
@@ -159,9 +159,9 @@ static void what_is_malformed_is_not_what_is_wrong(void **state)
     (void)state;
     hf_arena_init(&arena, 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(hf_user_command_parse(cases[i].kind, hf_slice_of(cases[i].text), &arena,
-                                               &command),
-                         cases[i].status);
+        assert_int_equal(
+            hf_user_command_parse(cases[i].kind, hf_slice_of(cases[i].text), &arena, &command),
+            cases[i].status);
         assert_true(cases[i].status != HF_JSON_OK || !command.is_valid);
     }
     hf_arena_fini(&arena);
@@ -177,7 +177,8 @@ static void what_is_malformed_is_not_what_is_wrong(void **state)
 
 static void message_is_taken_as_it_was_written(void **state)
 {
-    struct hf_user_command command = {.kind = HF_USER_REFRESH, .text = HF_SLICE("{\"user\":\"a\"}")};
+    struct hf_user_command command = {.kind = HF_USER_REFRESH,
+                                      .text = HF_SLICE("{\"user\":\"a\"}")};
     struct hf_buffer message;
 
     (void)state;
@@ -211,7 +212,8 @@ static void command_is_carried_out_on_those_it_means(void **state)
                      id_of(&clients[1])));
     expect_closed(&clients[1], 3503, "force disconnect");
     expect_open(&clients[0]);
-    assert_true(hear(fixture, "user\ndisconnect\n{\"disconnect\":{\"code\":4001,\"reason\":\"r\"}}"));
+    assert_true(
+        hear(fixture, "user\ndisconnect\n{\"disconnect\":{\"code\":4001,\"reason\":\"r\"}}"));
     expect_closed(&clients[3], 4001, "r"); /* those without a name are a user, too */
     expect_open(&clients[2]);
     assert_true(hear(fixture, "user\ndisconnect\n{\"user\":\"ann\"}"));
