@@ -5,7 +5,7 @@
 #include <openssl/rand.h>
 
 #include "console/command.h"
-#include "token/base64.h"
+#include "base64.h"
 
 #define KEY_BYTES 64
 
