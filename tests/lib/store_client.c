@@ -104,12 +104,12 @@ void hf_store_client_init(struct hf_store_client *client, const char *address)
 {
     memset(client, 0, sizeof *client);
     client->config = (struct hf_engine_config){
+        .node_name = "node",
         .store = address != NULL ? HF_STORE_REDIS : HF_STORE_MEMORY,
         .redis = {.address = address,
                   .prefix = "holdfast",
                   .connect_timeout_ms = 1000,
                   .io_timeout_ms = 4000},
-        .bus_name = "me",
         .wait_ms = 4000,
         .presence_ttl_ms = 60000,
         .pending_requests_max = 100000,
@@ -346,10 +346,10 @@ int hf_store_client_bus(struct hf_store_client *client, const char *message)
     return hf_store_client_bus_to(client, "", message);
 }
 
-int hf_store_client_bus_to(struct hf_store_client *client, const char *to, const char *message)
+int hf_store_client_bus_to(struct hf_store_client *client, const char *target, const char *message)
 {
-    struct open_bus open = {.request = {.to = hf_bytes_of(to),
-                                        .message = hf_bytes_of(message),
+    struct open_bus open = {.request = {.message = hf_bytes_of(message),
+                                        .target = hf_bytes_of(target),
                                         .complete = on_bus_sent}};
     client->store->ops->bus_send(client->store, &open.request);
     client->store->ops->flush(client->store);

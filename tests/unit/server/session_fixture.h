@@ -226,11 +226,11 @@ int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback 
     return rc;
 }
 
-int hf_bus_send_to(struct hf_port *port, struct hf_bytes bus_name, struct hf_bytes message,
+int hf_bus_send_to(struct hf_port *port, struct hf_bytes node_name, struct hf_bytes message,
                    hf_done_callback *callback, void *context)
 {
     struct fake_request *request;
-    int rc = fake_take(FAKE_BUS, bus_name, (void (*)(void))callback, context, &request);
+    int rc = fake_take(FAKE_BUS, node_name, (void (*)(void))callback, context, &request);
 
     (void)port;
     if (rc == HF_OK) {
