@@ -262,7 +262,8 @@ static void on_answered(void *context, int rc)
     static struct hf_log_limit limit;
 
     (void)context;
-    if (rc != HF_OK && rc != HF_ECLOSED && hf_log_limit_pass(&limit, 1000, NULL)) {
+    if (rc != HF_OK && rc != HF_ECLOSED && rc != HF_ENONODE &&
+        hf_log_limit_pass(&limit, 1000, NULL)) {
         hf_log(HF_LOG_WARN, "another node's question about channels could not be answered",
                "reason=%s", hf_error_text(rc));
     }

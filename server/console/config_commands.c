@@ -4,8 +4,8 @@
 
 #include <openssl/rand.h>
 
-#include "console/command.h"
 #include "base64.h"
+#include "console/command.h"
 
 #define KEY_BYTES 64
 

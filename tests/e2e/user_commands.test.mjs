@@ -2,6 +2,7 @@
 // subscribe, unsubscribe, disconnect, refresh; one connection per user; the overrides of tokens.
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import { Centrifuge } from 'centrifuge';
 import { Centrifuge as ProtobufCentrifuge } from 'centrifuge/build/protobuf';
 import { SignJWT } from 'jose';
@@ -66,6 +67,24 @@ async function openRaw(t, url, token) {
   const push = (type) => until(() => `a push of ${type}: ${JSON.stringify(messages)}`,
     () => messages.find((message) => message.push?.[type]));
   return { ws, messages, push };
+}
+
+// A unidirectional stream of lines: pushes collects them, readable resolves when it ends.
+async function stream(t, port, path, body) {
+  const pushes = [];
+  const request = http.request({ host: '127.0.0.1', port, path: `/connection/${path}`, method: 'POST', agent: false });
+  cleanup(t, () => request.destroy());
+  request.on('error', () => {});
+  request.end(JSON.stringify(body));
+  const response = await new Promise((resolve) => { request.once('response', resolve); });
+  let rest = '';
+  response.on('data', (chunk) => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop();
+    pushes.push(...lines.filter((line) => line !== '' && line !== '{}').map((line) => JSON.parse(line)));
+  });
+  const readable = new Promise((resolve) => { response.once('close', resolve); });
+  return { pushes, readable };
 }
 
 async function twoNodes(t, config = {}) {
@@ -323,6 +342,35 @@ test('override -> a token and a backend set presence, joins and recovery of one 
     assert.deepEqual(Object.values(presence).map(({ user }) => user), ['aw']);
     assert.equal(watcher.seen.join.filter(({ info }) => info.user === 'as').length, 0);
   });
+});
+
+test('streams over HTTP -> the session id names one connection; unidirectional ones are told, too', { timeout: 60000 }, async (t) => {
+  const { there, api } = await twoNodes(t, { uni_http_stream: { enabled: true }, http_stream: { enabled: true } });
+  const openStream = async () => {
+    const { readable, pushes } = await stream(t, there.port, 'uni_http_stream', { token: await sign({ sub: 'nan' }) });
+    const { connect: { session } } = await until('the connect push', () => pushes[0]);
+    return { readable, pushes, session };
+  };
+  const [first, second] = [await openStream(), await openStream()];
+  const sdk = await connect(t, [{ transport: 'http_stream', endpoint: `http://127.0.0.1:${there.port}/connection/http_stream` }], 'nan');
+  await api.call('subscribe', { user: 'nan', session: first.session, channel: 'chat:s' });
+  await until('the subscribe push', () => first.pushes.some((push) => push.channel === 'chat:s' && push.subscribe));
+  await api.publish('chat:s', { n: 1 });
+  await until('the publication', () => first.pushes.some(({ pub }) => pub?.data.n === 1));
+  await api.call('unsubscribe', { user: 'nan', session: first.session, channel: 'chat:s' });
+  await until('the unsubscribe push', () => first.pushes.some(({ unsubscribe }) => unsubscribe?.code === 2000));
+  await api.call('refresh', { user: 'nan', session: second.session });
+  await until('the refresh push', () => second.pushes.some(({ refresh }) => refresh));
+  assert.ok(!first.pushes.some(({ refresh }) => refresh));
+  await api.call('disconnect', { user: 'nan', session: first.session, disconnect: { code: 4001, reason: 'bye' } });
+  await within('the stream ends', first.readable);
+  assert.deepEqual(first.pushes.at(-1), { disconnect: { code: 4001, reason: 'bye' } });
+  assert.deepEqual(second.pushes.map((push) => Object.keys(push).join()), ['connect', 'refresh']);
+  await api.call('subscribe', { user: 'nan', channel: 'plain:s' });
+  assert.equal((await seen(sdk, 'subscribed')).channel, 'plain:s');
+  await api.call('disconnect', { user: 'nan' });
+  assert.equal((await seen(sdk, 'disconnected')).code, 3503);
+  await within('the other stream ends', second.readable);
 });
 
 test('Redis stalls -> a command fails with an error, and works when it is back', { timeout: 60000 }, async (t) => {
