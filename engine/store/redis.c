@@ -805,7 +805,6 @@ static bool make_names(struct hf_redis_store *store)
     snprintf(store->life_key, sizeof store->life_key, "%.128s:life", prefix);
     return make_node_names(store, db, prefix) &&
            make_prefix(&store->stream_prefix, prefix, ":stream:") &&
->>>>>>> main
            make_prefix(&store->meta_prefix, prefix, ":meta:") &&
            make_prefix(&store->version_prefix, prefix, ":version:") &&
            make_prefix(&store->idem_prefix, prefix, ":idem:") &&
