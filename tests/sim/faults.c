@@ -120,6 +120,7 @@ static void fault_lose_all(struct sim *sim, struct node *node)
 static void fault_snapshot(struct sim *sim, struct node *node)
 {
     (void)node;
+    tell(sim, "the store is saved");
     memcpy(sim->snapshot, sim->store.streams, sizeof sim->snapshot);
     sim->snapshot_life = sim->noted_life;
 }

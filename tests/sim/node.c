@@ -99,9 +99,14 @@ void node_end_turn(struct node *node)
         pubsub_say(sim, &word);
     }
     bool is_open = hf_fence_is_open(&node->fence, now_ms);
+    node->admitted = is_open ? node->fence.life : node->admitted;
     if (is_open && !node->has_admitted && node->fence.life == sim->store_life && can_say) {
         sim->noted_life = sim->store_life;
         node->has_admitted = true;
+    }
+    if (is_open != node->is_open) {
+        tell(sim, "node %u %s its fence", node->index, is_open ? "opens" : "closes");
+        node->is_open = is_open;
     }
     hf_core_set_fence(node->core, !is_open, now_ms);
 }
@@ -138,7 +143,8 @@ static void act_connect(void *subject, uint64_t life)
     node->is_ghost = false;
     node->believed = ++node->pubsub;
     memset(node->is_subscribed, 0, sizeof node->is_subscribed);
-    tell(sim, "node %u connects", node->index);
+    tell(sim, "node %u connects to life %u, admitted was %u", node->index,
+         (unsigned)sim->store_life, (unsigned)sim->noted_life);
     node->has_admitted = false;
     hf_fence_connected(&node->fence, sim->store_life, sim->noted_life, now_ms);
     node_end_turn(node);
@@ -219,6 +225,8 @@ void node_start(struct node *node)
     }
     hf_core_set_fence(node->core, true, sim->world.now_ms);
     node->is_alive = true;
+    node->is_open = false;
+    node->admitted = 0;
     node->is_ghost = false;
     node->life++;
     node->commands_up_ms = 0;

@@ -96,6 +96,10 @@ static void carry_out(struct open_read *read)
         return;
     }
     model_read(&read->sim->store, read->channel, &read->read, &read->result);
+    tell(read->sim,
+         "node %u reads channel %u from %" PRIu64 "-%" PRIu64 ": top %" PRIu64 "-%" PRIu64,
+         read->node->index, read->channel, read->read.since.epoch, read->read.since.offset,
+         read->result.top.epoch, read->result.top.offset);
     read->result.admitted_life = read->read.proves ? read->sim->noted_life : 0;
 }
 
@@ -209,13 +213,15 @@ static void free_publish(struct open_publish *publish)
 }
 
 /* One whose connection breaks is not sent again here: whether it was applied is the store's to find
- * out (tests/chaos), not the core's. */
+ * out (tests/chaos), not the core's. One whose connection is to a life that its node has not
+ * admitted is held back (store.h, S7), however slowly the node notices; here it has failed. */
 static void act_publish(void *subject, uint64_t number)
 {
     struct open_publish *publish = subject;
     struct node *node = publish->node;
     struct sim *sim = node->sim;
-    if (!sim->is_store_up || !node->is_alive || publish->commands != node->commands) {
+    bool is_held = publish->publication == NULL && node->admitted != sim->store_life;
+    if (!sim->is_store_up || !node->is_alive || publish->commands != node->commands || is_held) {
         free_publish(publish);
         return;
     }

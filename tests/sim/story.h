@@ -59,7 +59,9 @@ struct node {
     uint64_t next_delivery_ms;          /* ... both ways */
     uint64_t paused_until_ms[LANES];
     uint64_t pauses;   /* counts them */
+    bool is_open;      /* its fence, for the story */
     bool has_admitted; /* the store knows that the fence was open */
+    uint64_t admitted; /* the life into which its publishes go (store.h, S7) */
     bool is_ghost;     /* taken for dead by the others: what it hears of a life that is over is not
                           known to a living node */
     uint64_t ghost_ms; /* until when it was one last */
