@@ -148,7 +148,7 @@ static void act_connect(void *subject, uint64_t life)
     node->has_admitted = false;
     hf_fence_connected(&node->fence, sim->store_life, sim->noted_life, now_ms);
     node_end_turn(node);
-    sim->noted_life = sim->noted_life == 0 ? sim->store_life : sim->noted_life;
+    requests_note_life(sim);
     hf_core_connected(node->core, sim->store_life);
     node_end_turn(node);
 }

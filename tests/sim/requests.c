@@ -89,8 +89,14 @@ static void carry_out_mend(struct open_read *read)
     }
 }
 
+void requests_note_life(struct sim *sim)
+{
+    sim->noted_life = sim->noted_life == 0 ? sim->store_life : sim->noted_life;
+}
+
 static void carry_out(struct open_read *read)
 {
+    requests_note_life(read->sim); /* before it makes a stream (test_store_redis) */
     if (read->is_mend) {
         carry_out_mend(read);
         return;

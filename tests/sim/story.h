@@ -173,6 +173,8 @@ void effect_mend(void *context, struct hf_stream *stream, const struct hf_core_m
 /* Through some node, as everybody must; one whose fence is closed lets nothing through. */
 void publish(struct sim *sim, unsigned channel);
 void requests_cancel(struct node *node);
+/* A store that has no note of a life gets one from the first commands that reach it. */
+void requests_note_life(struct sim *sim);
 /* Frees what an event that will not happen any more would have freed. */
 void requests_forget(const struct world_event *event);
 

@@ -790,6 +790,33 @@ static void life_that_was_admitted_last_is_told_on_connecting(void **state)
     assert_true(world->node.admitted_life == world->node.life);
 }
 
+/* What waited for the connection goes out with it, but behind the note: no snapshot holds a stream
+ * and no life. */
+static void life_is_noted_before_the_first_stream_is_made(void **state)
+{
+    struct world *world = *state;
+    start(world, NULL);
+    hf_redis_server_do(world->server, "CONFIG SET slowlog-log-slower-than 0");
+    hf_store_client_open(&world->node);
+    struct hf_store_read request = {
+        .channel = hf_bytes_of("a"), .options = hf_options_10, .limit = 1, .create = true};
+    assert_int_equal(hf_store_client_read(&world->node, &request), HF_OK);
+    redisReply *log = hf_redis_server_command(world->server, "SLOWLOG GET -1"); /* newest first */
+    int noted = -1, created = -1;
+    for (int i = 0; i < (int)log->elements; i++) {
+        const redisReply *command = log->element[i]->element[3];
+        bool is_note = strcasecmp(command->element[0]->str, "SET") == 0 &&
+                       strcmp(command->element[1]->str, "holdfast:life") == 0;
+        noted = is_note ? i : noted;
+        if (strncasecmp(command->element[0]->str, "EVAL", 4) == 0) {
+            created = i;
+        }
+    }
+    assert_true(created >= 0);
+    assert_true(noted > created);
+    freeReplyObject(log);
+}
+
 /* The list in docs/redis-keys.md. */
 static void documented_permissions_suffice(void **state)
 {
@@ -904,6 +931,7 @@ int main(void)
         CASE(password_and_user_are_used_and_never_shown),
         CASE(missing_permission_fails_the_request_and_is_logged),
         CASE(life_that_was_admitted_last_is_told_on_connecting),
+        CASE(life_is_noted_before_the_first_stream_is_made),
         CASE(documented_permissions_suffice),
         CASE(pages_connect_while_the_stream_is_written),
     };
