@@ -76,15 +76,23 @@ overflow:
 /* --- handing on --------------------------------------------------------------------------------
  */
 
+/* What is delivered is a view, so that the frames which are attached to it do not stay in the tail.
+ */
 static void deliver(struct hf_core *core, struct hf_stream *stream,
                     struct hf_publication *publication)
 {
+    struct hf_publication *view = NULL;
     struct hf_core_watch *watch;
     TAILQ_FOREACH (watch, &stream->watches, in_watches) {
+        if (watch->is_live && view == NULL) {
+            view = hf_publication_view(publication);
+            view = view != NULL ? view : hf_publication_ref(publication); /* no memory: as it is */
+        }
         if (watch->is_live) {
-            core->effects.deliver(core->context, watch->owner, publication);
+            core->effects.deliver(core->context, watch->owner, view);
         }
     }
+    hf_publication_unref(view);
 }
 
 /* FNV-1a by words; told apart are contents of the same place, so it need not be strong. */
@@ -279,7 +287,7 @@ void hf__stream_connected(struct hf_core *core, struct hf_stream *stream, bool i
         return;
     }
     hf__stream_set_state(core, stream, HF_STREAM_LISTENING);
-    core->effects.listen(core->context, (struct hf_bytes){stream->channel, stream->channel_len});
+    core->effects.listen(core->context, hf__stream_channel(stream));
 }
 
 void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream)
@@ -385,7 +393,7 @@ static void mend(struct hf_core *core, struct hf_stream *stream, struct hf_posit
                  struct hf_page *page)
 {
     const struct hf_core_mend mend = {
-        .channel = {stream->channel, stream->channel_len},
+        .channel = hf__stream_channel(stream),
         .options = stream->options,
         .expected = expected,
         .page = page,

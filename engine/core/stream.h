@@ -25,6 +25,7 @@
 #include <sys/queue.h>
 
 #include "core/core.h"
+#include "core/page_cache.h"
 #include "core/tail.h"
 #include "core/witness.h"
 
@@ -63,7 +64,7 @@ struct hf_core_watch {
 };
 
 struct hf_stream {
-    UT_hash_handle hh; /* core->streams */
+    struct hf_table_node in_table; /* core->streams */
     struct hf_stream_options options;
     enum hf_stream_state state;
     bool has_place;              /* position says where we were last in step */
@@ -108,8 +109,7 @@ struct hf_stream {
     bool has_tail;                   /* in_tails is linked */
     uint64_t linger_until_ms;
 
-    size_t channel_len;
-    char channel[]; /* the hash key */
+    char channel[]; /* its name in the table */
 };
 TAILQ_HEAD(hf_streams, hf_stream);
 
@@ -118,13 +118,14 @@ struct hf_core {
     struct hf_core_effects effects;
     void *context; /* of the effects */
     bool is_connected;
-    struct hf_stream *streams;     /* hash by channel */
+    struct hf_table streams;       /* by channel */
     struct hf_streams reads;       /* QUEUED, first come first served */
     struct hf_streams retries;     /* whose read failed, by retry_ms */
     struct hf_streams waiting;     /* with waiters */
     struct hf_streams lingering;   /* without watches, by linger_until_ms */
     struct hf_streams tails;       /* with a tail, longest without growth first */
     struct hf_witnesses witnesses; /* of channels that have no stream */
+    struct hf_page_cache pages;    /* by stream */
     uint64_t suspicious;           /* streams that are */
     uint32_t checking;             /* streams that are */
     bool is_fenced;                /* nobody is told `recovered` */
@@ -132,11 +133,19 @@ struct hf_core {
     struct hf_core_counters counters;
 };
 
+static inline struct hf_bytes hf__stream_channel(const struct hf_stream *stream)
+{
+    return (struct hf_bytes){stream->channel, stream->in_table.len};
+}
+
 /* --- core.c ---------------------------------------------------------------------------------- */
 
 /* Accounts for the tail's growth or loss since `bytes_before`, and keeps tails_bytes_max. */
 void hf__core_tail_changed(struct hf_core *core, struct hf_stream *stream, size_t bytes_before);
 void hf__core_clear_tail(struct hf_core *core, struct hf_stream *stream);
+/* hf_tail_cut from the stream's tail; the same question gets the same page for a while. */
+struct hf_page *hf__core_cut_tail(struct hf_core *core, const struct hf_stream *stream,
+                                  uint64_t after, uint32_t limit, size_t bytes_max);
 /* Queues a read for the stream unless it has one. */
 void hf__core_want_read(struct hf_core *core, struct hf_stream *stream);
 void hf__core_send_reads(struct hf_core *core);

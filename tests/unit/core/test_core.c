@@ -144,12 +144,14 @@ static void freeing_the_core_answers_all_that_wait(void **state)
     subscribe(&fx, v, "c");
     forget_log();
     hf_core_free(fx.core);
-    char text[300];
-    const char *closed = hf_error_text(HF_ECLOSED);
-    snprintf(text, sizeof text,
-             "answer a error \"%s\"\nanswer b error \"%s\"\nanswer c error \"%s\"\n", closed,
-             closed, closed);
-    expect(&fx, text);
+    static const char *const names[] = {"a", "b", "c"}; /* in no order */
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "answer %s error \"%s\"\n", names[i],
+                 hf_error_text(HF_ECLOSED));
+        assert_non_null(strstr(fx.log, text));
+    }
+    forget_log();
     fixture_start(&fx); /* for the tear-down */
 }
 
