@@ -35,7 +35,7 @@ static void fill_defaults(struct hf_engine_config *config)
     DEFAULT(config->witnesses_bytes_max, (size_t)32 << 20);
     DEFAULT(config->witness_ttl_ms, 3600000);
     DEFAULT(config->idle_channels_max, 65536);
-    DEFAULT(config->idle_channel_ttl_ms, 600000);
+    DEFAULT(config->idle_channel_ttl_ms, 60000);
     DEFAULT(config->memory_keys_max, 1000000);
     DEFAULT(config->memory_versions_max, 1000000);
     DEFAULT(config->presence_ttl_ms, 60000);

@@ -66,8 +66,22 @@ struct hf_core_watch {
 struct hf_stream {
     struct hf_table_node in_table; /* core->streams */
     struct hf_stream_options options;
-    enum hf_stream_state state;
-    bool has_place;              /* position says where we were last in step */
+    enum hf_stream_state state : 4;
+    enum hf_read_state read_state : 4;
+    bool has_place : 1;   /* position says where we were last in step */
+    bool has_tail : 1;    /* in_tails is linked */
+    bool read_again : 1;  /* something came up that the open read cannot have answered */
+    bool was_removed : 1; /* PLACING: the history was removed, do not keep what comes before LIVE */
+    bool read_places : 1; /* the open read was sent to find or confirm the place */
+    bool read_is_stale : 1; /* its result must be ignored: we were disconnected since */
+    bool read_newest : 1;   /* it asked for the newest publication only */
+    bool wants_check : 1;   /* LIVE, but a waiter doubts our place: read it again */
+    bool is_mending : 1;    /* what is open is not a read but a mend */
+    bool is_healing : 1;    /* ... that writes back, rather than one for a new epoch */
+    bool is_checking : 1;   /* for a witness: without watches, not listening */
+    bool is_suspicious : 1; /* the store may have lost what we saw: prove that it did not */
+    bool was_in_step : 1; /* suspicious, and our place was the store's newest when we lost sight of
+                             it */
     struct hf_position position; /* newest publication handed on */
     struct hf_tail tail;         /* ends at position */
     struct hf_position known;    /* newest acknowledged to a publisher here, if ahead of position */
@@ -80,25 +94,12 @@ struct hf_stream {
     uint32_t pending_count, pending_capacity;
     uint32_t pending_asked; /* how many of them were heard before the open read was sent */
     size_t pending_bytes;
-    bool read_again;  /* something came up that the open read cannot have answered */
-    bool was_removed; /* PLACING: the history was removed, do not keep what comes before LIVE */
 
-    enum hf_read_state read_state;
-    bool read_places;              /* the open read was sent to find or confirm the place */
-    bool read_is_stale;            /* its result must be ignored: we were disconnected since */
-    bool read_newest;              /* it asked for the newest publication only */
-    bool wants_check;              /* LIVE, but a waiter doubts our place: read it again */
-    bool is_mending;               /* what is open is not a read but a mend */
-    bool is_healing;               /* ... that writes back, rather than one for a new epoch */
-    bool is_checking;              /* for a witness: without watches, not listening */
-    bool is_suspicious;            /* the store may have lost what we saw: prove that it did not */
-    bool was_in_step;              /* suspicious, and our place was the store's newest when we lost
-                                      sight of it */
-    struct hf_position suspect;    /* the store was found there, behind us; epoch 0: it was not */
-    struct hf_position read_since; /* what the open read asked for */
-    struct hf_position read_place; /* our place when it was sent */
-    struct hf_position read_known; /* `known` when it was sent */
-    uint64_t retry_ms;             /* a read failed: not again before; 0: none failed */
+    struct hf_position suspect;      /* the store was found there, behind us; epoch 0: it was not */
+    struct hf_position read_since;   /* what the open read asked for */
+    struct hf_position read_place;   /* our place when it was sent */
+    struct hf_position read_known;   /* `known` when it was sent */
+    uint64_t retry_ms;               /* a read failed: not again before; 0: none failed */
     TAILQ_ENTRY(hf_stream) in_reads; /* core->reads when QUEUED, core->retries when retry_ms */
 
     struct hf_waiters waiters;
@@ -106,7 +107,6 @@ struct hf_stream {
     TAILQ_ENTRY(hf_stream) in_waiting;   /* core->waiting, when waiters is not empty */
     TAILQ_ENTRY(hf_stream) in_lingering; /* core->lingering, when watches is empty */
     TAILQ_ENTRY(hf_stream) in_tails; /* core->tails by last growth, when the tail is not empty */
-    bool has_tail;                   /* in_tails is linked */
     uint64_t linger_until_ms;
 
     char channel[]; /* its name in the table */

@@ -76,7 +76,7 @@ struct hf_engine_config {
     uint32_t witness_ttl_ms;        /* one that nothing is heard of for so long goes; 3600000 */
     uint32_t idle_channels_max;    /* Redis: channels whose stream's epoch is remembered though they
                                       are not used, to save a round trip; 65536 */
-    uint32_t idle_channel_ttl_ms;  /* ... for so long; 600000 */
+    uint32_t idle_channel_ttl_ms;  /* ... for so long; 60000 */
     uint32_t memory_keys_max;      /* memory store: idempotency keys remembered; above it a publish
                                       with a new key gets HF_ELIMIT; 1000000 */
     uint32_t memory_versions_max;  /* the same for channels' last versions; 1000000 */
