@@ -236,12 +236,12 @@ static void free_stream(struct hf_core *core, struct hf_stream *stream)
     free(stream);
 }
 
-/* A stream that waits for a read keeps lingering until that is back: its memory is named there. */
+/* The read names the stream's memory: with one open, the stream goes when that is back. */
 static void drop_lingering(struct hf_core *core, struct hf_stream *stream)
 {
     if (stream->read_state == HF_READ_OPEN) {
-        TAILQ_REMOVE(&core->lingering, stream, in_lingering);
-        TAILQ_INSERT_TAIL(&core->lingering, stream, in_lingering);
+        stop_lingering(core, stream);
+        stream->is_leaving = true;
         return;
     }
     if (core->is_connected) {
@@ -320,6 +320,9 @@ struct hf_core_watch *hf_core_watch_open(struct hf_core *core, struct hf_bytes c
         stop_checking(core, stream);
     }
     stop_lingering(core, stream);
+    stream->is_leaving = false;
+    hf__stream_widen(core, stream, options);
+    hf__core_send_reads(core);
     watch->stream = stream;
     watch->owner = owner;
     TAILQ_INSERT_TAIL(&stream->watches, watch, in_watches);
@@ -478,6 +481,11 @@ static void fail_read(struct hf_core *core, struct hf_stream *stream, int result
 /* After every result: a place still in doubt is read (again), a stream that is LIVE answers. */
 static void go_on(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms)
 {
+    if (stream->is_leaving) {
+        drop_lingering(core, stream);
+        hf__core_send_reads(core);
+        return;
+    }
     if (stream->state == HF_STREAM_PLACING) {
         hf__core_want_read(core, stream);
     }
@@ -600,12 +608,7 @@ void hf_core_tick(struct hf_core *core, uint64_t now_ms)
         unqueue_read(core, stream);
         hf__core_want_read(core, stream);
     }
-    /* Each at most once: those that a read keeps go to the end. */
-    for (uint64_t n = core->counters.lingering; n > 0; n--) {
-        stream = TAILQ_FIRST(&core->lingering);
-        if (now_ms < stream->linger_until_ms) {
-            break;
-        }
+    while ((stream = TAILQ_FIRST(&core->lingering)) != NULL && now_ms >= stream->linger_until_ms) {
         drop_lingering(core, stream);
     }
     hf_page_cache_clear(&core->pages);

@@ -560,6 +560,30 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
     settle_place(core, stream, result, now_ms);
 }
 
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+void hf__stream_widen(struct hf_core *core, struct hf_stream *stream,
+                      const struct hf_stream_options *options)
+{
+    bool had_history = has_history(stream);
+    if (TAILQ_EMPTY(&stream->watches) && (options->history_size > 0 || !had_history)) {
+        stream->options = *options;
+    }
+    stream->options = (struct hf_stream_options){
+        .history_size = larger(stream->options.history_size, options->history_size),
+        .history_ttl_s = larger(stream->options.history_ttl_s, options->history_ttl_s),
+        .meta_ttl_s = larger(stream->options.meta_ttl_s, options->meta_ttl_s),
+    };
+    if (!had_history && has_history(stream) && stream->state == HF_STREAM_LIVE) {
+        lose(core, stream); /* what was live had no place in the stream */
+        hf__stream_set_state(core, stream, HF_STREAM_PLACING);
+        hf__core_want_read(core, stream);
+    }
+}
+
 void hf__stream_mended(struct hf_core *core, const struct hf_stream *stream, bool was_done)
 {
     if (was_done && stream->is_healing) {

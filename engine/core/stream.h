@@ -15,8 +15,9 @@
  * A stream that only checks what a witness says (is_checking) does not listen: it goes from OFFLINE
  * to PLACING, and is gone when it would be LIVE.
  *
- * Lingering is a stream in any state without watches: it keeps in step until its time is over. A
- * stream without history has no place: it is LIVE as soon as it listens.
+ * Lingering is a stream in any state without watches: it keeps in step until its time is over, and
+ * is leaving (is_leaving) when it only waits for its open read. A stream without history has no
+ * place: it is LIVE as soon as it listens.
  *
  * Private to engine/core. */
 #ifndef HF_CORE_STREAM_H
@@ -78,6 +79,7 @@ struct hf_stream {
     bool wants_check : 1;   /* LIVE, but a waiter doubts our place: read it again */
     bool is_mending : 1;    /* what is open is not a read but a mend */
     bool is_healing : 1;    /* ... that writes back, rather than one for a new epoch */
+    bool is_leaving : 1;    /* without watches; goes when what is open is back */
     bool is_checking : 1;   /* for a witness: without watches, not listening */
     bool is_suspicious : 1; /* the store may have lost what we saw: prove that it did not */
     bool was_in_step : 1; /* suspicious, and our place was the store's newest when we lost sight of
@@ -105,7 +107,7 @@ struct hf_stream {
     struct hf_waiters waiters;
     TAILQ_HEAD(, hf_core_watch) watches;
     TAILQ_ENTRY(hf_stream) in_waiting;   /* core->waiting, when waiters is not empty */
-    TAILQ_ENTRY(hf_stream) in_lingering; /* core->lingering, when watches is empty */
+    TAILQ_ENTRY(hf_stream) in_lingering; /* core->lingering, when linger_until_ms */
     TAILQ_ENTRY(hf_stream) in_tails; /* core->tails by last growth, when the tail is not empty */
     uint64_t linger_until_ms;
 
@@ -183,6 +185,10 @@ void hf__stream_remember_newest(struct hf_stream *stream);
 void hf__stream_extend_tail(struct hf_core *core, struct hf_stream *stream,
                             const struct hf_page *page, uint64_t now_ms);
 void hf__stream_drop_pending(struct hf_stream *stream);
+/* A watch is about to be added that wants these options: the stream serves the most that any of its
+ * watches asks for; without any, it takes them, but keeps a history that it has. */
+void hf__stream_widen(struct hf_core *core, struct hf_stream *stream,
+                      const struct hf_stream_options *options);
 
 /* --- recovery.c: answering subscribers ------------------------------------------------------- */
 

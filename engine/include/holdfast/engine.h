@@ -201,8 +201,10 @@ int hf_history_remove(struct hf_port *port, struct hf_bytes channel, hf_done_cal
 int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback *callback,
                 void *context);
 
-/* A watch is a port's interest in a channel, at most one per channel and port. It belongs to the
- * port; after hf_watch_close it must not be used and none of its callbacks runs any more
+/* A watch is a port's interest in a channel, at most one per channel and port. Where watches of one
+ * channel have different options, each is served the most that any of them asks for (when the first
+ * with a history comes, on_lost is called for those without one). It belongs to the port; after
+ * hf_watch_close it must not be used and none of its callbacks runs any more
  * (completions of its open requests still do). NULL: no memory or too many requests. */
 struct hf_watch *hf_watch_open(struct hf_port *port, struct hf_bytes channel,
                                const struct hf_stream_options *options, void *watch_context);
