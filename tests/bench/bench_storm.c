@@ -23,8 +23,8 @@
 #define TIMEOUT_MS   60000
 #define OPENING_MAX  2000
 #define BODY_SIZE    ((size_t)1024 * 1024)
-#define SETTLE_MS    6000 /* memory may be given back so much later */
-#define COMMANDS_MAX 24
+#define SETTLE_MS    6000  /* memory may be given back so much later */
+#define FORGOTTEN_MS 22000 /* witnesses and idle channels live for 20 s here */
 
 static const char usage[] =
     "usage: bench_storm [--broker PROGRAM] [--clients N] [--missed M] [--rounds N]\n"
@@ -162,16 +162,17 @@ static void print_memory(const struct bench *bench, const char *when)
 static struct hf_broker *start_node(const struct bench *bench)
 {
     char config[1024];
-    snprintf(config, sizeof config,
-             "{\"http_server\":{\"address\":\"127.0.0.1\"},\"http_api\":{\"key\":\"bench\"},"
-             "\"client\":{\"insecure\":true,\"allowed_origins\":[\"*\"]},"
-             "\"engine\":{\"type\":\"redis\",\"redis\":{\"address\":\"redis://%s\"}},"
-             "\"holdfast\":{\"linger\":\"5s\"},"
-             "\"log\":{\"level\":\"error\"},"
-             "\"channel\":{\"without_namespace\":{\"history_size\":100,\"history_ttl\":\"600s\","
-             "\"force_recovery\":true},\"namespaces\":[{\"name\":\"user\",\"history_size\":100,"
-             "\"history_ttl\":\"600s\",\"force_recovery\":true}]}}",
-             hf_redis_server_tcp(bench->redis));
+    snprintf(
+        config, sizeof config,
+        "{\"http_server\":{\"address\":\"127.0.0.1\"},\"http_api\":{\"key\":\"bench\"},"
+        "\"client\":{\"insecure\":true,\"allowed_origins\":[\"*\"]},"
+        "\"engine\":{\"type\":\"redis\",\"redis\":{\"address\":\"redis://%s\"}},"
+        "\"holdfast\":{\"linger\":\"5s\",\"witness_ttl\":\"20s\",\"idle_channel_ttl\":\"20s\"},"
+        "\"log\":{\"level\":\"error\"},"
+        "\"channel\":{\"without_namespace\":{\"history_size\":100,\"history_ttl\":\"600s\","
+        "\"force_recovery\":true},\"namespaces\":[{\"name\":\"user\",\"history_size\":100,"
+        "\"history_ttl\":\"600s\",\"force_recovery\":true}]}}",
+        hf_redis_server_tcp(bench->redis));
     return hf_broker_start(options.program, config);
 }
 
@@ -212,6 +213,8 @@ static void run(bool is_shared)
     print_memory(&bench, "1 s after all have gone");
     nanosleep(&(struct timespec){SETTLE_MS / 1000 + 5, 0}, NULL);
     print_memory(&bench, "when lingering is over");
+    nanosleep(&(struct timespec){FORGOTTEN_MS / 1000, 0}, NULL);
+    print_memory(&bench, "when witnesses are forgotten");
     hf_swarm_free(bench.swarm);
     hf_broker_free(bench.first);
     hf_broker_free(bench.second);
