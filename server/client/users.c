@@ -111,7 +111,7 @@ void hf_users_remove(struct hf_users *users, struct hf_slice user)
 void hf_users_count(struct hf_users *users, uint64_t *user_count, uint64_t *connections)
 {
     pthread_mutex_lock(&users->lock);
-    *user_count = HASH_COUNT(users->table);
+    *user_count = users->table.count;
     *connections = users->connections;
     pthread_mutex_unlock(&users->lock);
 }
