@@ -565,6 +565,7 @@ static void store_flush(struct hf_store *base)
         return;
     hf_redis_pubsub_flush(store);
     hf_redis_send_ready(store);
+    hf_redis_channels_trim(store);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *context)
@@ -790,8 +791,11 @@ static bool make_names(struct hf_redis_store *store)
     if (store->address.db != 0)
         snprintf(db, sizeof db, "db%u:", store->address.db);
     if (getrandom(&node, sizeof node, 0) != sizeof node ||
-        getrandom(&store->node, sizeof store->node, 0) != sizeof store->node)
+        getrandom(&store->node, sizeof store->node, 0) != sizeof store->node ||
+        !hf_hash_key_new(&store->hash_key))
         return false;
+    hf_table_init(&store->channels, &store->hash_key,
+                  HF_TABLE_NAME_AT(struct hf_redis_channel, in_table, name));
     store->bus = hf_redis_channel_new(store, (struct hf_bytes){0});
     if (store->bus == NULL)
         return false;

@@ -720,6 +720,8 @@ static void node_start(struct node *node)
         .reads_in_flight_max = 2,
         .wait_ms = WAIT_MS,
         .witnesses_max = 16,
+        .witnesses_bytes_max = 2048,
+        .witness_ttl_ms = 20000,
     };
     struct sim *sim = node->sim;
     const struct hf_fence_config fence_config = {
