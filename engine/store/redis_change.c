@@ -151,8 +151,8 @@ static bool send_mend(struct hf_redis_channel *channel, bool with_text)
     at = hf_redis_write_number(at, request->expected.offset);
     at = hf_redis_write_number(at, request->options.history_size);
     at = hf_redis_write_text(at, hf_redis_trim(request->options.history_size));
-    at = hf_redis_write_number(at, hf_redis_stream_ttl(request->options.history_ttl_s));
-    at = hf_redis_write_number(at, request->options.meta_ttl_s);
+    at = hf_redis_write_number(at, hf_redis_ttl(request->options.history_ttl_s));
+    at = hf_redis_write_number(at, hf_redis_ttl(request->options.meta_ttl_s));
     at = hf_redis_write_number(at, count);
     for (uint32_t i = 0; i < count; i++)
         at = hf_redis_write_publication(at, &request->page->items[i]->fields);

@@ -148,8 +148,8 @@ static bool send_once(struct hf_redis_channel *channel, bool with_text)
     at = hf_redis_write_bytes(at, store->db_prefix.text, store->db_prefix.len);
     at = hf_redis_write_number(at, options->history_size);
     at = hf_redis_write_text(at, hf_redis_trim(options->history_size));
-    at = hf_redis_write_number(at, hf_redis_stream_ttl(options->history_ttl_s));
-    at = hf_redis_write_number(at, options->meta_ttl_s);
+    at = hf_redis_write_number(at, hf_redis_ttl(options->history_ttl_s));
+    at = hf_redis_write_number(at, hf_redis_ttl(options->meta_ttl_s));
     at = hf_redis_write_bytes(at, name, hf_redis_call_name(store, op->attempt.number, name));
     at = hf_redis_write_any(at, channel->epoch);
     at = hf_redis_write_bytes(at, before,

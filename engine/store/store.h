@@ -77,10 +77,12 @@ struct hf_store_publish {
 struct hf_store_read {
     /* in, borrowed until the completion */
     struct hf_bytes channel;
-    struct hf_stream_options options; /* for `create` */
-    uint32_t limit;                   /* publications at most; 0: the position only */
-    size_t bytes_max;                 /* stop after the publication that passes this; 0: none */
-    bool create;                      /* a stream without an epoch gets one (offset 0) */
+    /* meta_ttl_s is for `create`. history_size > 0: only so many newest publications are there,
+     * even if the store has not trimmed the others yet. */
+    struct hf_stream_options options;
+    uint32_t limit;   /* publications at most; 0: the position only */
+    size_t bytes_max; /* stop after the publication that passes this; 0: none */
+    bool create;      /* a stream without an epoch gets one (offset 0) */
     bool has_since;
     bool reverse;
     /* Include the publication at `since` itself, if it is there; it counts neither against `limit`

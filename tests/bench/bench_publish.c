@@ -5,7 +5,7 @@
  *   bench_publish [publications per case] [rounds]
  *
  * Each case is measured by the clock and by the CPU time that Redis' main thread spends for a
- * publication, which other programs on the machine disturb less. Medians of the rounds. */
+ * publication, which other programs on the machine disturb less. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,10 +152,11 @@ static void run_peer(unsigned count)
 /* As the store calls it for one publication to a stream that it has published to of late. */
 static void run_script(unsigned count)
 {
-    const char *const arguments[] = {"2",      "our:stream", "our:meta",   "",    "300",
-                                     "318",    "3600",       "12345678.1", "9-*", "1k",
+    const char *const arguments[] = {"2",      "our:stream", "our:meta", "12345678.1",
+                                     "300",    "k301 3601",  "",         "9-*",
                                      " 128\n", payload,      NULL};
     hf_redis_server_do(server, "XADD our:stream 9-1 data x");
+    hf_redis_server_do(server, "SET our:meta 9-1 EX 3601");
     run_benchmark(hf_scripts[HF_SCRIPT_STREAM_PUBLISH].text, arguments, count);
     redisReply *reply = hf_redis_server_command(server, "GET our:meta");
     /* It finishes the pipeline that it has begun. */
@@ -234,13 +235,14 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(size_t of_case, unsigned rounds, size_t offset)
+/* What the better quarter of the rounds reaches: other programs only ever make it worse. */
+static double good(size_t of_case, unsigned rounds, size_t offset, bool is_more_better)
 {
     double values[ROUNDS_MAX];
     for (unsigned i = 0; i < rounds; i++)
         memcpy(&values[i], (const char *)&figures[of_case][i] + offset, sizeof values[i]);
     qsort(values, rounds, sizeof values[0], compare);
-    return values[rounds / 2];
+    return values[is_more_better ? rounds - 1 - rounds / 4 : rounds / 4];
 }
 
 static struct figures measure(struct run *run, const struct bench_case *bench, unsigned count)
@@ -263,14 +265,14 @@ static struct figures measure(struct run *run, const struct bench_case *bench, u
 
 static void report(unsigned rounds)
 {
-    double peer_rate = median(0, rounds, offsetof(struct figures, per_second));
-    double peer_us = median(0, rounds, offsetof(struct figures, redis_us));
+    double peer_rate = good(0, rounds, offsetof(struct figures, per_second), true);
+    double peer_us = good(0, rounds, offsetof(struct figures, redis_us), false);
     printf("%-40s %10s %7s %9s %7s %10s %7s\n", "publications of 128 bytes with history", "per s",
            "ratio", "Redis us", "ratio", "client us", "target");
     for (size_t i = 0; i < CASES; i++) {
-        double rate = median(i, rounds, offsetof(struct figures, per_second));
-        double redis_us = median(i, rounds, offsetof(struct figures, redis_us));
-        double client_us = median(i, rounds, offsetof(struct figures, client_us));
+        double rate = good(i, rounds, offsetof(struct figures, per_second), true);
+        double redis_us = good(i, rounds, offsetof(struct figures, redis_us), false);
+        double client_us = good(i, rounds, offsetof(struct figures, client_us), false);
         printf("%-40s %10.0f %7.2f %9.2f %7.2f %10.2f", cases[i].name, rate, rate / peer_rate,
                redis_us, peer_us / redis_us, client_us);
         if (cases[i].target > 0)
