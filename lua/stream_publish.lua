@@ -15,7 +15,8 @@
 --       with a space), payload
 --     for several such: their count; then frame head and payload of each
 --     for others: their count and 'f'; then for each: frame head, arguments that follow (count,
---       even), entry fields: 'data', payload, and when present 'info', 'tags', 'version', 'delta'
+--       even), entry fields: 'data', payload, and when present 'info', 'tags', 'version',
+--       'version_epoch', 'delta'
 -- returns: for each channel the ID "<epoch>-<offset>" of its last publication, those before it
 --   having the offsets before; or an error. "HFMIDWAY ..." is an error after the first write: what
 --   was appended stays, perhaps undelivered. Any other: nothing happened. For one channel it is the

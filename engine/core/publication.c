@@ -83,8 +83,8 @@ static struct hf_bytes copy_bytes(char **end, struct hf_bytes bytes)
 struct hf_publication *hf_publication_new(struct hf_position position,
                                           const struct hf_publication_fields *fields)
 {
-    size_t size =
-        sizeof(struct shared_publication) + fields->data.len + fields->info.len + fields->tags.len;
+    size_t size = sizeof(struct shared_publication) + fields->data.len + fields->info.len +
+                  fields->tags.len + fields->version_epoch.len;
     struct shared_publication *self = malloc(size);
     if (self == NULL) {
         return NULL;
@@ -99,6 +99,7 @@ struct hf_publication *hf_publication_new(struct hf_position position,
                 .info = copy_bytes(&end, fields->info),
                 .tags = copy_bytes(&end, fields->tags),
                 .version = fields->version,
+                .version_epoch = copy_bytes(&end, fields->version_epoch),
                 .delta = fields->delta,
             },
         .size = size,

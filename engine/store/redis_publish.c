@@ -154,15 +154,22 @@ const char *hf_redis_trim(uint32_t history_size)
 
 /* --- the script call ------------------------------------------------------------------------ */
 
+static bool has_version_epoch(const struct hf_publication_fields *fields)
+{
+    return fields->version > 0 && fields->version_epoch.len > 0;
+}
+
 static size_t fields_count(const struct hf_publication_fields *fields)
 {
     return 1 + (fields->info.len > 0) + (fields->tags.len > 0) + (fields->version > 0) +
-           fields->delta;
+           has_version_epoch(fields) + fields->delta;
 }
 
-static size_t fields_size(const struct hf_publication_fields *fields)
+/* Behind the frame's head. */
+static size_t body_size(const struct hf_publication_fields *fields)
 {
-    return fields->data.len + fields->info.len + fields->tags.len;
+    return fields->data.len + fields->info.len + fields->tags.len +
+           (has_version_epoch(fields) ? fields->version_epoch.len : 0);
 }
 
 size_t hf_redis_publication_arguments(const struct hf_publication_fields *fields)
@@ -172,9 +179,9 @@ size_t hf_redis_publication_arguments(const struct hf_publication_fields *fields
 
 size_t hf_redis_publication_size_max(const struct hf_publication_fields *fields)
 {
-    /* the head, a count, and five fields with their names (at most 7 bytes) and values */
+    /* the head, a count, and six fields with their names (at most 13 bytes) and values */
     return HF_REDIS_ARGUMENT_SIZE(HF_FRAME_HEAD_SIZE) + HF_REDIS_ARGUMENT_SIZE(2) +
-           5 * HF_REDIS_ARGUMENT_SIZE(7) + 3 * HF_REDIS_ARGUMENT_SIZE(0) + fields_size(fields) +
+           6 * HF_REDIS_ARGUMENT_SIZE(13) + 4 * HF_REDIS_ARGUMENT_SIZE(0) + body_size(fields) +
            HF_REDIS_ARGUMENT_SIZE(20) + HF_REDIS_ARGUMENT_SIZE(1);
 }
 
@@ -196,6 +203,10 @@ char *hf_redis_write_publication(char *at, const struct hf_publication_fields *f
     if (fields->version > 0) {
         at = hf_redis_write_text(at, "version");
         at = hf_redis_write_number(at, fields->version);
+    }
+    if (has_version_epoch(fields)) {
+        at = hf_redis_write_text(at, "version_epoch");
+        at = hf_redis_write_bytes(at, fields->version_epoch.data, fields->version_epoch.len);
     }
     if (fields->delta) {
         at = hf_redis_write_text(at, "delta");
@@ -474,7 +485,7 @@ static void send_plain(struct hf_redis_channel *channel)
     const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
     for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel))
         message_len += HF_FRAME_NO_HISTORY_LEN + hf_frame_head(&op->request.publish->fields, head) +
-                       fields_size(&op->request.publish->fields);
+                       body_size(&op->request.publish->fields);
 
     char *at = hf_redis_connection_reserve(
         store->commands, HF_REDIS_COMMAND_SIZE + HF_REDIS_ARGUMENT_SIZE(7) +
@@ -497,6 +508,8 @@ static void send_plain(struct hf_redis_channel *channel)
         at = hf_redis_write_part(at, fields->data.data, fields->data.len);
         at = hf_redis_write_part(at, fields->info.data, fields->info.len);
         at = hf_redis_write_part(at, fields->tags.data, fields->tags.len);
+        if (has_version_epoch(fields))
+            at = hf_redis_write_part(at, fields->version_epoch.data, fields->version_epoch.len);
     }
     at = hf_redis_write_part(at, "\r\n", 2);
     if (!hf_redis_connection_send(store->commands, at, on_plain_reply, channel))

@@ -98,7 +98,7 @@ static size_t call_size(const struct hf_redis_channel *channel, const struct hf_
                   HF_REDIS_ARGUMENT_SIZE(store->idem_prefix.len + channel->len + 1 +
                                          request->idempotency_key.len) +
                   HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len) +
-                  HF_REDIS_ARGUMENT_SIZE(request->version_epoch.len) +
+                  HF_REDIS_ARGUMENT_SIZE(request->fields.version_epoch.len) +
                   ARGUMENTS * HF_REDIS_ARGUMENT_SIZE(HF_POSITION_TEXT_SIZE);
     *arguments = ARGUMENTS;
     for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel)) {
@@ -155,7 +155,8 @@ static bool send_once(struct hf_redis_channel *channel, bool with_text)
     at = hf_redis_write_bytes(at, before,
                               op->is_unsure ? hf_position_format(op->attempt.before, before) : 0);
     at = hf_redis_write_number(at, request->fields.version);
-    at = hf_redis_write_bytes(at, request->version_epoch.data, request->version_epoch.len);
+    at = hf_redis_write_bytes(at, request->fields.version_epoch.data,
+                              request->fields.version_epoch.len);
     at = hf_redis_write_number(at, idempotency_ttl_s(request));
     at = hf_redis_write_number(at, channel->in_flight);
     for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel))

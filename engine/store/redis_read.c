@@ -118,6 +118,8 @@ static void parse_fields(const struct hf_reply *list, struct hf_publication_fiel
             fields->tags = bytes;
         else if (hf_reply_is_text(name, "version"))
             fields->version = parse_number(value);
+        else if (hf_reply_is_text(name, "version_epoch"))
+            fields->version_epoch = bytes;
         else if (hf_reply_is_text(name, "delta"))
             fields->delta = true;
     }

@@ -48,12 +48,6 @@ struct hf_store_events {
 
 #define HF_IDEMPOTENCY_TTL_S 300
 
-enum hf_publish_outcome {
-    HF_PUBLISHED,
-    HF_PUBLISH_REPEATED, /* the idempotency key was known: nothing was published */
-    HF_PUBLISH_OUTDATED, /* the version was not newer: nothing was published */
-};
-
 struct hf_store_publish {
     /* in, borrowed until the completion */
     struct hf_bytes channel;
@@ -61,7 +55,6 @@ struct hf_store_publish {
     /* With a version, and history: it is dropped unless it is newer than the last one (of the same
      * version_epoch, or of any when that is empty). */
     struct hf_publication_fields fields;
-    struct hf_bytes version_epoch;
     struct hf_bytes idempotency_key; /* empty: none. One that was there is not published again */
     uint32_t idempotency_ttl_s;      /* how long it is remembered; 0: HF_IDEMPOTENCY_TTL_S */
     void (*complete)(struct hf_store_publish *request);

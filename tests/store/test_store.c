@@ -206,7 +206,8 @@ static void all_fields_travel_in_delivery_and_history(void **state)
                                                           hf_bytes_of("{\"user\":\"ann\"}"),
                                                           hf_bytes_of("{\"t\":\"1\"}"),
                                                           UINT64_MAX,
-                                                          true};
+                                                          true,
+                                                          hf_bytes_of("e1")};
     assert_true(hf_store_client_wait_publish(client, publish_plain));
     assert_true(hf_store_client_listen(client, "a"));
     client->store->ops->publish(client->store, &full->request);
@@ -228,6 +229,8 @@ static void all_fields_travel_in_delivery_and_history(void **state)
         assert_int_equal(fields->tags.len, 9);
         assert_memory_equal(fields->tags.data, "{\"t\":\"1\"}", 9);
         assert_true(fields->version == UINT64_MAX);
+        assert_int_equal(fields->version_epoch.len, 2);
+        assert_memory_equal(fields->version_epoch.data, "e1", 2);
         assert_true(fields->delta);
     }
     hf_page_unref(request.page);
