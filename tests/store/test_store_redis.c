@@ -93,8 +93,8 @@ static void database_is_kept_apart_in_keys_and_deliveries(void **state)
 
 static void bus_message_to_one_node_is_not_heard_by_the_other(void **state)
 {
-    struct world *world = *state;
-    start(world, NULL);
+    struct hf_redis_world *world = *state;
+    hf_redis_world_start(world, NULL);
     world->other.config.node_name = "other";
     hf_store_client_connect(&world->node);
     hf_store_client_connect(&world->other);
