@@ -181,7 +181,8 @@ int hf_publish(struct hf_port *port, const struct hf_publish_params *params,
         copy_bytes(request->data, sizeof(request->data), params->fields.data);
         copy_bytes(request->info, sizeof(request->info), params->fields.info);
         copy_bytes(request->tags, sizeof(request->tags), params->fields.tags);
-        copy_bytes(request->version_epoch, sizeof(request->version_epoch), params->fields.version_epoch);
+        copy_bytes(request->version_epoch, sizeof(request->version_epoch),
+                   params->fields.version_epoch);
         copy_bytes(request->idempotency_key, sizeof(request->idempotency_key),
                    params->idempotency_key);
         request->version = params->fields.version;
