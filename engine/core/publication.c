@@ -98,7 +98,7 @@ struct hf_publication *hf_publication_new(struct hf_position position,
                                           const struct hf_publication_fields *fields)
 {
     size_t size = offsetof(struct shared_publication, owned) + fields->data.len + fields->info.len +
-                  fields->tags.len;
+                  fields->tags.len + fields->version_epoch.len;
     struct shared_publication *self = malloc(size);
     if (self == NULL) {
         return NULL;
@@ -113,6 +113,7 @@ struct hf_publication *hf_publication_new(struct hf_position position,
                 .info = copy_bytes(&end, fields->info),
                 .tags = copy_bytes(&end, fields->tags),
                 .version = fields->version,
+                .version_epoch = copy_bytes(&end, fields->version_epoch),
                 .delta = fields->delta,
             },
         .size = size,

@@ -196,7 +196,8 @@ static bool is_same(const struct hf_publication *a, const struct hf_publication 
 {
     return equal_bytes(a->fields.data, b->fields.data) &&
            equal_bytes(a->fields.info, b->fields.info) &&
-           equal_bytes(a->fields.tags, b->fields.tags) && a->fields.version == b->fields.version;
+           equal_bytes(a->fields.tags, b->fields.tags) && a->fields.version == b->fields.version &&
+           equal_bytes(a->fields.version_epoch, b->fields.version_epoch);
 }
 
 /* A LIVE stream hears a message that is not the next one: a repeat, or a sign that our place is in

@@ -111,7 +111,7 @@ static int get(struct hf_memory_once *once, enum kind kind, struct hf_bytes chan
 static bool is_outdated(const struct hf_memory_once_entry *last,
                         const struct hf_store_publish *request)
 {
-    const struct hf_bytes epoch = request->version_epoch;
+    const struct hf_bytes epoch = request->fields.version_epoch;
     return last->version >= request->fields.version &&
            (epoch.len == 0 || (epoch.len == last->version_epoch_len &&
                                memcmp(epoch.data, last->version_epoch, epoch.len) == 0));
@@ -132,7 +132,7 @@ static int claim_version(struct hf_memory_once *once, struct hf_store_publish *r
                          struct hf_position top, uint64_t now_ms,
                          struct hf_memory_once_claim *claim)
 {
-    const struct hf_bytes epoch = request->version_epoch;
+    const struct hf_bytes epoch = request->fields.version_epoch;
     int rc = get(once, VERSION, request->channel, (struct hf_bytes){0}, now_ms, &claim->version,
                  &claim->is_version_new);
     if (rc != HF_OK)
@@ -193,7 +193,7 @@ void hf_memory_once_end(struct hf_memory_once *once, const struct hf_store_publi
         free(claim->version->version_epoch);
         claim->version->version = request->fields.version;
         claim->version->version_epoch = claim->version_epoch;
-        claim->version->version_epoch_len = (uint32_t)request->version_epoch.len;
+        claim->version->version_epoch_len = (uint32_t)request->fields.version_epoch.len;
         claim->version->expires_ms = now_ms + (uint64_t)request->options.meta_ttl_s * 1000;
     }
 }

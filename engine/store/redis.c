@@ -389,7 +389,7 @@ static void store_publish(struct hf_store *base, struct hf_store_publish *reques
         op->request.publish = request;
     if (enqueue(store, op, request->channel,
                 fields->data.len + fields->info.len + fields->tags.len + request->channel.len +
-                    request->idempotency_key.len + request->version_epoch.len,
+                    request->idempotency_key.len + request->fields.version_epoch.len,
                 options->history_size > 0 && !has_ttl ? HF_EINVAL : HF_OK) != HF_OK) {
         request->internal[0] = store->failed_publishes;
         store->failed_publishes = request;

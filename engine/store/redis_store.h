@@ -40,7 +40,7 @@ struct event;
 struct hf_script;
 
 /* One call of the publish script carries at most so much, so that Redis serves others between. */
-#define HF_CALL_PUBLICATIONS_MAX 64
+#define HF_CALL_PUBLICATIONS_MAX 128
 #define HF_CALL_BYTES_MAX        ((size_t)256 * 1024)
 /* Redis refuses larger strings by closing the connection; stay far below. */
 #define HF_PUBLICATION_BYTES_MAX ((size_t)256 * 1024 * 1024)
@@ -98,8 +98,8 @@ struct hf_redis_channel {
     uint64_t epoch;     /* known from the last reply or delivery; 0: none */
     uint64_t offset;    /* of `epoch`, known in the life `offset_life` of the store */
     uint64_t offset_life;
-    uint64_t refreshed_ms; /* the stream's expiry was set by us; counts on this connection only */
-    uint32_t refreshed_ttl_s;
+    uint64_t refreshed_ms; /* the keys' expiry was set by us; counts on this connection only */
+    uint32_t refreshed_ttl_s, refreshed_meta_ttl_s;
 
     /* listening */
     bool is_wanted;        /* the last request was to listen */
@@ -260,8 +260,8 @@ void hf_redis_queue_again(struct hf_redis_channel *channel, bool is_unsure);
 void hf_redis_begin_attempt(struct hf_redis_channel *channel, uint64_t number);
 size_t hf_redis_call_name(const struct hf_redis_store *store, uint64_t number,
                           char name[HF_REDIS_CALL_NAME_SIZE]);
-/* Of a stream in Redis: a little longer than asked, so that it need not be set with each call. */
-uint64_t hf_redis_stream_ttl(uint32_t history_ttl_s);
+/* Of a key in Redis: a little longer than asked, so that it need not be set with each call. */
+uint64_t hf_redis_ttl(uint32_t ttl_s);
 
 /* "<epoch>-*", or "" for none. */
 char *hf_redis_write_any(char *at, uint64_t epoch);

@@ -167,15 +167,19 @@ struct hf_publish_params {
     /* fields.version, with history: the publication is dropped unless its version is newer than the
      * channel's last one, which is kept as long as the position. */
     struct hf_publication_fields fields;
-    struct hf_bytes version_epoch;   /* versions are compared only with those of the same epoch;
-                                        empty: with any */
     struct hf_bytes idempotency_key; /* empty: none. A publication whose key was given for the
                                         channel within idempotency_ttl_s is dropped */
     uint32_t idempotency_ttl_s;      /* 0: 300 */
 };
-/* `position`: {0,0} without history. Of what was dropped, HF_OK and that of the first publication
- * with the key, or the top of the stream with the newer version. */
-typedef void hf_publish_callback(void *context, int result, struct hf_position position);
+enum hf_publish_outcome {
+    HF_PUBLISHED,
+    HF_PUBLISH_REPEATED, /* the idempotency key was known: nothing was published */
+    HF_PUBLISH_OUTDATED, /* the version was not newer: nothing was published */
+};
+/* `outcome` and `position` are meaningful with HF_OK. `position`: {0,0} without history; repeated:
+ * that of the first publication with the key; outdated: the top of the stream. */
+typedef void hf_publish_callback(void *context, int result, enum hf_publish_outcome outcome,
+                                 struct hf_position position);
 int hf_publish(struct hf_port *port, const struct hf_publish_params *params,
                hf_publish_callback *callback, void *context);
 

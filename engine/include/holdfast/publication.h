@@ -25,6 +25,8 @@ struct hf_publication_fields {
     struct hf_bytes tags; /* or empty */
     uint64_t version;     /* publisher's version, 0: none */
     bool delta;           /* the publisher asks for delta delivery */
+    /* Beside a version, which is compared only with those of the same epoch; empty: with any. */
+    struct hf_bytes version_epoch;
 };
 
 struct hf_publication {
