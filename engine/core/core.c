@@ -385,8 +385,10 @@ int hf_core_subscribe(struct hf_core *core, struct hf_core_watch *watch,
 /* --- the store ---------------------------------------------------------------------------------
  */
 
-void hf_core_connected(struct hf_core *core, bool is_same_store)
+void hf_core_connected(struct hf_core *core, uint64_t life)
 {
+    bool is_same_store = core->life == 0 || core->life == life;
+    core->life = life;
     core->is_connected = true;
     struct hf_table_walk walk = {0};
     struct hf_stream *stream;

@@ -245,6 +245,7 @@ bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf
         read->limit = 1;
     } else if (places && stream->has_place) {
         start_at(read, stream->position);
+        read->proves = stream->is_suspicious && stream->was_in_step;
     } else {
         const struct hf_waiter *waiter =
             oldest_waiter(stream, places ? HF_EPOCH_NONE : stream->position.epoch);

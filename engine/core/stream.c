@@ -296,7 +296,10 @@ void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream)
     if (stream->state == HF_STREAM_OFFLINE) {
         return;
     }
-    stream->was_in_step |= stream->state == HF_STREAM_LIVE && !stream->is_checking;
+    if (stream->state == HF_STREAM_LIVE && !stream->is_checking) {
+        stream->was_in_step = true;
+        stream->in_step_life = core->life;
+    }
     hf__stream_set_state(core, stream, HF_STREAM_OFFLINE);
     hf__stream_drop_pending(stream);
     stream->read_again = false;
@@ -364,13 +367,17 @@ static bool lacks_known(const struct hf_stream *stream, const struct hf_core_rea
 
 /* Whether the result of a read from our place (stream->read_since) shows that the store has lost
  * what we saw: it is behind us, or has something else there. That our place is trimmed away shows
- * nothing, unless what remains would follow it without a hole. */
+ * nothing, unless what remains would follow it without a hole: then it may have been written after
+ * a loss. But not when nobody has published into another life than the one that we saw. */
 static bool is_refuted(const struct hf_stream *stream, const struct hf_core_read_result *result)
 {
     if (result->top.offset < stream->read_since.offset) {
         return true;
     }
-    bool must_prove = stream->is_suspicious && stream->was_in_step && stream->read_since.offset > 0;
+    bool is_of_our_life =
+        stream->in_step_life != 0 && result->admitted_life == stream->in_step_life;
+    bool must_prove = stream->is_suspicious && stream->was_in_step && !is_of_our_life &&
+                      stream->read_since.offset > 0;
     if (must_prove && result->page != NULL &&
         result->page->items[0]->position.offset == stream->read_since.offset + 1) {
         return true;
@@ -438,6 +445,7 @@ static void store_went_back(struct hf_core *core, struct hf_stream *stream,
     core->counters.rollbacks_seen++;
     hf__stream_set_suspicious(core, stream, true); /* until mended, also over a lost connection */
     stream->was_in_step = true;
+    stream->in_step_life = 0;
     if (stream->state == HF_STREAM_LIVE) {
         hf__stream_set_state(core, stream, HF_STREAM_PLACING);
     }
@@ -549,7 +557,8 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
             store_went_back(core, stream, result);
             return;
         }
-        if (is_unwatched(stream) && result->has_more) {
+        bool is_ahead = result->top.offset > stream->position.offset;
+        if (is_unwatched(stream) && result->has_more && is_ahead) {
             adopt(core, stream, result, now_ms); /* nobody needs what is between */
         } else if (!catch_up(core, stream, result, now_ms)) {
             lose(core, stream);

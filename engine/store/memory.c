@@ -209,6 +209,7 @@ static void store_read(struct hf_store *base, struct hf_store_read *request)
     request->page = NULL;
     request->top = (struct hf_position){0};
     request->has_more = false;
+    request->admitted_life = request->with_admitted_life ? LIFE : 0;
     request->result = apply_read(store, request);
     done(store, request->internal, HF_MEMORY_READ);
 }
@@ -440,7 +441,7 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
             store->events->on_disconnected(store->events->context, "out of memory");
         store->has_lost = false;
         store->is_connected = true;
-        store->events->on_connected(store->events->context, LIFE);
+        store->events->on_connected(store->events->context, LIFE, LIFE);
     }
     hf_memory_done_complete(&store->done, false);
     for (uint32_t i = 0; i < DELIVERIES_MAX && !store->is_paused; i++) {

@@ -333,6 +333,7 @@ static void store_admit(struct hf_store *base, uint64_t life)
     if (store->is_closing || store->admitted_life == life)
         return;
     store->admitted_life = life;
+    hf_redis_life_admit(store);
     TAILQ_FOREACH (op, &store->waiting, in_waiting)
         hf_redis_channel_settle(op->channel);
 }
@@ -606,6 +607,7 @@ static void on_commands_ready(void *context)
         hold(store);
     if (store->is_up && hf_redis_connection_life(store->commands) != store->up_life)
         hf_redis_connection_break(store->pubsub, "the commands go to another server than before");
+    hf_redis_life_ask(store);
     /* Whether this server still is the one that delivers is asked at once. */
     hf_redis_probe(store);
     hf_redis_schedule(store);
@@ -616,6 +618,7 @@ static void on_commands_closed(void *context, const char *reason)
 {
     struct hf_redis_store *store = context;
     store->is_probe_open = false;
+    store->is_life_known = false;
     log_closed(store, reason);
 }
 
@@ -803,6 +806,7 @@ static bool make_names(struct hf_redis_store *store)
     snprintf(store->probe_name, sizeof store->probe_name, "%s%.128s:probe:%016llx", db, prefix,
              (unsigned long long)node);
     snprintf(store->bus_name, sizeof store->bus_name, "%s%.128s:bus", db, prefix);
+    snprintf(store->life_key, sizeof store->life_key, "%.128s:life", prefix);
     return make_node_names(store, db, prefix) &&
            make_prefix(&store->stream_prefix, prefix, ":stream:") &&
            make_prefix(&store->meta_prefix, prefix, ":meta:") &&

@@ -547,6 +547,24 @@ static bool send_range(struct read *read)
     return hf_redis_connection_send(store->commands, at, on_range, read);
 }
 
+static void on_admitted(void *context, const struct hf_reply *reply)
+{
+    struct read *read = context;
+    if (reply == NULL)
+        read->is_lost = true;
+    else
+        read->op.request.read->admitted_life = hf_redis_life_parse(read->op.channel->store, reply);
+    reply_done(read);
+}
+
+/* Behind the range: nothing in it was written into a later life. */
+static bool send_admitted(struct read *read)
+{
+    struct hf_redis_store *store = read->op.channel->store;
+    return hf_redis_connection_command(store->commands, on_admitted, read, "GET", store->life_key,
+                                       NULL);
+}
+
 /* The range goes along with the position when its bounds are known without it. */
 static bool wants_range(const struct read *read)
 {
@@ -580,6 +598,12 @@ static void send_step(struct read *read)
         else
             fail(read, HF_ENOMEM);
     }
+    if (read->error == HF_OK && read->op.request.read->with_admitted_life) {
+        if (send_admitted(read))
+            read->replies_open++;
+        else
+            fail(read, HF_ENOMEM);
+    }
     if (--read->replies_open > 0)
         return;
     /* Nothing was sent: no memory. Not from inside a call into the store. */
@@ -592,7 +616,8 @@ static void send_step(struct read *read)
 void hf_redis_read_start(struct hf_redis_op *op)
 {
     struct read *read = (struct read *)op;
-    const struct hf_store_read *request = op->request.read;
+    struct hf_store_read *request = op->request.read;
+    request->admitted_life = 0;
     read->phase = PHASE_POSITION;
     read->since = request->has_since ? request->since : (struct hf_position){0};
     read->top = (struct hf_position){0};

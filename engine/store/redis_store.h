@@ -175,6 +175,9 @@ struct hf_redis_store {
     uint64_t calls;             /* of publishing so far */
     uint64_t admitted_life;     /* the life into which publishes with history go */
     uint64_t up_life;           /* of the last on_connected */
+    uint64_t noted_life;        /* the life that Redis says was admitted last; 0: none */
+    bool is_life_known;         /* noted_life is the answer of this command connection */
+    bool is_life_noted;         /* ... or was its own, or is by now */
     uint64_t ready_ms;          /* when the command connection became ready last */
     /* refused without memory for an operation; linked through internal[0] */
     struct hf_store_publish *failed_publishes;
@@ -190,6 +193,7 @@ struct hf_redis_store {
     /* listening */
     struct hf_redis_channels changed;    /* to be subscribed, unsubscribed or announced */
     char probe_name[192], bus_name[192]; /* pub/sub channels of our own and of all nodes */
+    char life_key[192];
     struct hf_redis_prefix node_prefix;  /* of the channels of single nodes */
     struct hf_redis_prefix node_channel; /* our own; text NULL: we have no name */
     bool is_probe_subscribed;
@@ -299,7 +303,15 @@ struct hf_redis_op *hf_redis_read_new(void);
 void hf_redis_read_free(struct hf_redis_op *op);
 void hf_redis_read_start(struct hf_redis_op *op);
 
+/* redis_life.c */
+void hf_redis_life_ask(struct hf_redis_store *store);   /* commands have become ready */
+void hf_redis_life_admit(struct hf_redis_store *store); /* store->admitted_life has changed */
+/* What the answer to GET life_key says. */
+uint64_t hf_redis_life_parse(struct hf_redis_store *store, const struct hf_reply *reply);
+
 /* redis_pubsub.c */
+/* Tells on_connected when all that it waits for is there. */
+void hf_redis_pubsub_set_up(struct hf_redis_store *store);
 void hf_redis_pubsub_ready(struct hf_redis_store *store);
 void hf_redis_pubsub_closed(struct hf_redis_store *store, const char *reason);
 void hf_redis_pubsub_push(struct hf_redis_store *store, const struct hf_reply *reply);

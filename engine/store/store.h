@@ -29,8 +29,9 @@ struct hf_store;
 
 struct hf_store_events {
     /* `life` names the store's process: another number than before means that it may have lost what
-     * it acknowledged. Never 0. */
-    void (*on_connected)(void *context, uint64_t life);
+     * it acknowledged. Never 0. `admitted_life` is the one that a node has admitted last (S7), as
+     * far as the store itself knows: after a loss an older one, or 0, none. */
+    void (*on_connected)(void *context, uint64_t life, uint64_t admitted_life);
     void (*on_disconnected)(void *context, const char *reason);
     void (*on_listening)(void *context, struct hf_bytes channel);
     /* `publication` is borrowed: take a reference to keep it. */
@@ -82,10 +83,12 @@ struct hf_store_read {
     /* Include the publication at `since` itself, if it is there; it counts neither against `limit`
      * nor against `bytes_max`. */
     bool with_since;
+    bool with_admitted_life;
     struct hf_position since; /* HF_EPOCH_NONE: the current epoch */
     void (*complete)(struct hf_store_read *request);
     /* out; a `since` of another epoch gives no publications */
     int result;
+    uint64_t admitted_life; /* as in on_connected, after all else was read; 0 when not asked for */
     struct hf_position top; /* {0,0}: there is no stream (and !create) */
     struct hf_page *page;   /* one reference for the caller; NULL when empty */
     bool has_more;          /* limit or bytes_max cut the page short */

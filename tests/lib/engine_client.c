@@ -521,6 +521,22 @@ struct hf_published *hf_cluster_send(struct hf_cluster *cluster, unsigned client
     return published;
 }
 
+struct hf_position hf_cluster_await_published(struct hf_cluster *cluster, const char *channel)
+{
+    hf_until(cluster, cluster->published_open == 0);
+    struct hf_position newest = {0};
+    for (uint32_t i = 0; i < cluster->published_count; i++) {
+        const struct hf_published *published = cluster->published[i];
+        struct hf_position position = published->position;
+        bool is_newer = position.epoch > newest.epoch ||
+                        (position.epoch == newest.epoch && position.offset > newest.offset);
+        if (strcmp(published->channel, channel) == 0 && is_newer) {
+            newest = position;
+        }
+    }
+    return newest;
+}
+
 struct hf_position hf_cluster_publish(struct hf_cluster *cluster, unsigned client,
                                       const char *channel, unsigned count)
 {

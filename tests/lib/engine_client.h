@@ -139,6 +139,10 @@ struct hf_published *hf_cluster_send(struct hf_cluster *cluster, unsigned client
 struct hf_position hf_cluster_publish(struct hf_cluster *cluster, unsigned client,
                                       const char *channel, unsigned count);
 
+/* Waits for all that was sent. Returns the newest position that it got on this channel: publishes
+ * of several nodes overtake each other. */
+struct hf_position hf_cluster_await_published(struct hf_cluster *cluster, const char *channel);
+
 /* --- subscribers ---------------------------------------------------------------------------- */
 
 /* A subscriber that was never there yet. */

@@ -286,8 +286,35 @@ static void missing_permission_fails_the_request_and_is_logged(void **state)
                      HF_ESTORE);
     assert_non_null(strstr(world->node.log, "can't run this command"));
     redisReply *reply = hf_redis_server_command(world->server, "DBSIZE");
-    assert_int_equal(reply->integer, 0);
+    assert_int_equal(reply->integer, 1); /* holdfast:life */
     freeReplyObject(reply);
+}
+
+/* Who comes to a life that nobody has admitted yet is told so (fence.h). */
+static void life_that_was_admitted_last_is_told_on_connecting(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    assert_int_equal(world->node.admitted_life, 0); /* nothing was there to lose */
+    hf_redis_world_publish(&world->node, "a", "x");
+    char noted[17];
+    snprintf(noted, sizeof noted, "%llx", (unsigned long long)world->node.life);
+    redisReply *reply = hf_redis_server_command(world->server, "GET holdfast:life");
+    assert_string_equal(reply->str, noted);
+    freeReplyObject(reply);
+    const uint64_t first = world->node.life;
+    hf_redis_server_do(world->server, "SAVE");
+    world->node.keeps_fence = true;
+    hf_redis_server_kill(world->server);
+    hf_redis_server_restart(world->server);
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+    assert_true(world->node.life != first);
+    assert_true(world->node.admitted_life == first);
+    world->node.store->ops->admit(world->node.store, world->node.life);
+    hf_redis_world_publish(&world->node, "a", "y"); /* goes out behind it */
+    hf_store_client_close(&world->node);
+    hf_store_client_open(&world->node);
+    assert_true(hf_store_client_wait_connects(&world->node, 3));
+    assert_true(world->node.admitted_life == world->node.life);
 }
 
 /* The list in docs/redis-keys.md. */
@@ -349,6 +376,7 @@ int main(void)
         CASE(loading_server_is_waited_for),
         CASE(password_and_user_are_used_and_never_shown),
         CASE(missing_permission_fails_the_request_and_is_logged),
+        CASE(life_that_was_admitted_last_is_told_on_connecting),
         CASE(documented_permissions_suffice),
     };
     return cmocka_run_group_tests_name("redis server", tests, NULL, NULL);

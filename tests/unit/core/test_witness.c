@@ -39,7 +39,7 @@ static void start_connected(void)
 static void reconnect_to_another(void)
 {
     hf_core_disconnected(fx.core);
-    hf_core_connected(fx.core, false);
+    hf_core_connected(fx.core, ++fx.life);
 }
 
 static void a_published_channel_is_compared_after_the_store_may_have_changed(void **state)
