@@ -20,6 +20,8 @@
 
 #include <holdfast/engine.h>
 
+#include "hash.h"
+
 struct hf_core;
 struct hf_core_watch;
 struct hf_stream;
@@ -80,6 +82,9 @@ struct hf_core_config {
     uint32_t reads_in_flight_max;
     uint64_t wait_ms;       /* a subscriber waits so long for the store */
     uint32_t witnesses_max; /* channels without a stream whose position is remembered */
+    size_t witnesses_bytes_max;
+    uint64_t witness_ttl_ms;     /* not renewed for so long, it is forgotten */
+    struct hf_hash_key hash_key; /* of channel names; random */
 };
 
 struct hf_core_counters {

@@ -390,7 +390,7 @@ static void store_publish(struct hf_store *base, struct hf_store_publish *reques
         op->request.publish = request;
     if (enqueue(store, op, request->channel,
                 fields->data.len + fields->info.len + fields->tags.len + request->channel.len +
-                    request->idempotency_key.len + request->version_epoch.len,
+                    request->idempotency_key.len + request->fields.version_epoch.len,
                 options->history_size > 0 && !has_ttl ? HF_EINVAL : HF_OK) != HF_OK) {
         request->internal[0] = store->failed_publishes;
         store->failed_publishes = request;
@@ -566,6 +566,7 @@ static void store_flush(struct hf_store *base)
         return;
     hf_redis_pubsub_flush(store);
     hf_redis_send_ready(store);
+    hf_redis_channels_trim(store);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *context)
@@ -793,8 +794,11 @@ static bool make_names(struct hf_redis_store *store)
     if (store->address.db != 0)
         snprintf(db, sizeof db, "db%u:", store->address.db);
     if (getrandom(&node, sizeof node, 0) != sizeof node ||
-        getrandom(&store->node, sizeof store->node, 0) != sizeof store->node)
+        getrandom(&store->node, sizeof store->node, 0) != sizeof store->node ||
+        !hf_hash_key_new(&store->hash_key))
         return false;
+    hf_table_init(&store->channels, &store->hash_key,
+                  HF_TABLE_NAME_AT(struct hf_redis_channel, in_table, name));
     store->bus = hf_redis_channel_new(store, (struct hf_bytes){0});
     if (store->bus == NULL)
         return false;

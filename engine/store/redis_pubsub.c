@@ -166,8 +166,9 @@ void hf_redis_pubsub_ready(struct hf_redis_store *store)
 
 static void forget_listens(struct hf_redis_store *store)
 {
-    struct hf_redis_channel *channel, *next;
-    HASH_ITER (hh, store->channels, channel, next) {
+    struct hf_table_walk walk = {0};
+    struct hf_redis_channel *channel;
+    while ((channel = hf_redis_channel_next(store, &walk)) != NULL) {
         if (channel->is_changed)
             TAILQ_REMOVE(&store->changed, channel, in_changed);
         channel->is_changed = false;

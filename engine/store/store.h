@@ -50,12 +50,6 @@ struct hf_store_events {
 
 #define HF_IDEMPOTENCY_TTL_S 300
 
-enum hf_publish_outcome {
-    HF_PUBLISHED,
-    HF_PUBLISH_REPEATED, /* the idempotency key was known: nothing was published */
-    HF_PUBLISH_OUTDATED, /* the version was not newer: nothing was published */
-};
-
 struct hf_store_publish {
     /* in, borrowed until the completion */
     struct hf_bytes channel;
@@ -63,7 +57,6 @@ struct hf_store_publish {
     /* With a version, and history: it is dropped unless it is newer than the last one (of the same
      * version_epoch, or of any when that is empty). */
     struct hf_publication_fields fields;
-    struct hf_bytes version_epoch;
     struct hf_bytes idempotency_key; /* empty: none. One that was there is not published again */
     uint32_t idempotency_ttl_s;      /* how long it is remembered; 0: HF_IDEMPOTENCY_TTL_S */
     void (*complete)(struct hf_store_publish *request);
@@ -79,10 +72,12 @@ struct hf_store_publish {
 struct hf_store_read {
     /* in, borrowed until the completion */
     struct hf_bytes channel;
-    struct hf_stream_options options; /* for `create` */
-    uint32_t limit;                   /* publications at most; 0: the position only */
-    size_t bytes_max;                 /* stop after the publication that passes this; 0: none */
-    bool create;                      /* a stream without an epoch gets one (offset 0) */
+    /* meta_ttl_s is for `create`. history_size > 0: only so many newest publications are there,
+     * even if the store has not trimmed the others yet. */
+    struct hf_stream_options options;
+    uint32_t limit;   /* publications at most; 0: the position only */
+    size_t bytes_max; /* stop after the publication that passes this; 0: none */
+    bool create;      /* a stream without an epoch gets one (offset 0) */
     bool has_since;
     bool reverse;
     /* Include the publication at `since` itself, if it is there; it counts neither against `limit`

@@ -6,37 +6,49 @@
 #include "json.h"
 #include "worker.h"
 
-_Static_assert(HF_PUBLICATION_SLOT_PUSH + HF_FRAMINGS <= HF_ATTACHMENTS, "slots of a publication");
 _Static_assert(HF_PAGE_SLOT_LIST + HF_ENCODINGS <= HF_PAGE_SLOT_PUSHES, "slots of a page");
-_Static_assert(HF_PAGE_SLOT_PUSHES + HF_FRAMINGS <= HF_ATTACHMENTS, "slots of a page");
 
 /* Built bytes, as attached. */
 struct wire {
+    struct hf_attachment attachment;
+    bool
+        is_unfit; /* the payload cannot be encoded: there are no bytes, and it is tried only once */
     size_t len;
     char data[];
 };
 
-/* Attached instead of bytes when the payload cannot be encoded, so that it is tried only once. */
-static struct wire unfit;
-
-static void wire_destroy(void *value)
+static void wire_destroy(struct hf_attachment *attachment)
 {
-    if (value != &unfit) {
-        free(value);
-    }
+    free(attachment);
 }
 
+/* NULL: no memory. */
 static struct wire *wire_new(const char *data, size_t len)
 {
     struct wire *wire = malloc(sizeof(*wire) + len);
 
     if (wire != NULL) {
-        wire->len = len;
+        *wire = (struct wire){.attachment.destroy = wire_destroy, .len = len};
         if (len > 0) {
             memcpy(wire->data, data, len);
         }
     }
     return wire;
+}
+
+static struct wire *wire_new_unfit(void)
+{
+    struct wire *wire = wire_new(NULL, 0);
+
+    if (wire != NULL) {
+        wire->is_unfit = true;
+    }
+    return wire;
+}
+
+static struct wire *wire_of(struct hf_attachment *attachment)
+{
+    return (struct wire *)attachment;
 }
 
 const struct hf_encoder *hf_transport_encoder(const struct hf_transport *transport)
@@ -118,7 +130,7 @@ static struct wire *build_push(struct hf_worker *worker, const struct hf_transpo
 
     hf_buffer_reset(messages);
     if (!write_push(worker, hf_transport_encoder(transport), channel, publication, messages)) {
-        return &unfit;
+        return wire_new_unfit();
     }
     if (hf_buffer_failed(messages)) {
         return NULL;
@@ -132,13 +144,26 @@ static struct wire *build_push(struct hf_worker *worker, const struct hf_transpo
     return wire;
 }
 
-/* Puts `built` into a slot's place: what is there in the end is what is used. */
-static struct wire *settle(struct wire *built, struct wire *attached)
+/* `attached` is what the slot holds after `built` was offered. */
+static struct wire *settle(struct wire *built, struct hf_attachment *attached)
 {
-    if (attached != built) {
-        wire_destroy(built);
+    if (attached != &built->attachment) {
+        free(built);
     }
-    return attached;
+    return wire_of(attached);
+}
+
+static struct wire *attach_to_publication(struct hf_publication *publication, unsigned slot,
+                                          struct wire *wire)
+{
+    wire->attachment.slot = slot;
+    return settle(wire, hf_publication_attach(publication, &wire->attachment));
+}
+
+static struct wire *attach_to_page(struct hf_page *page, unsigned slot, struct wire *wire)
+{
+    wire->attachment.slot = slot;
+    return settle(wire, hf_page_attach(page, &wire->attachment));
 }
 
 static void release_publication(void *owner)
@@ -158,16 +183,16 @@ enum hf_publication_frame_result hf_publication_frame(struct hf_worker *worker,
                                                       struct hf_frame **frame)
 {
     unsigned slot = HF_PUBLICATION_SLOT_PUSH + (unsigned)transport->framing;
-    struct wire *wire = hf_publication_attachment(publication, slot);
+    struct wire *wire = wire_of(hf_publication_attachment(publication, slot));
 
     if (wire == NULL) {
         wire = build_push(worker, transport, channel, publication);
         if (wire == NULL) {
             return HF_PUBLICATION_FRAME_NO_MEMORY;
         }
-        wire = settle(wire, hf_publication_attach(publication, slot, wire, wire_destroy));
+        wire = attach_to_publication(publication, slot, wire);
     }
-    if (wire == &unfit) {
+    if (wire->is_unfit) {
         return HF_PUBLICATION_FRAME_UNFIT;
     }
     *frame = hf_frame_borrow(wire->data, wire->len, release_publication,
@@ -193,7 +218,7 @@ static struct wire *build_pushes(struct hf_worker *worker, const struct hf_trans
     for (uint32_t i = 0; i < page->count; i++) {
         hf_reply_separate(encoder, messages);
         if (!write_push(worker, encoder, channel, page->items[i], messages)) {
-            wire = &unfit;
+            wire = wire_new_unfit();
             goto out;
         }
         if ((i + 1) % HF_FRAME_MESSAGES_MAX == 0 || i + 1 == page->count) {
@@ -215,16 +240,16 @@ enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
                                                struct hf_frame **frame)
 {
     unsigned slot = HF_PAGE_SLOT_PUSHES + (unsigned)transport->framing;
-    struct wire *wire = hf_page_attachment(page, slot);
+    struct wire *wire = wire_of(hf_page_attachment(page, slot));
 
     if (wire == NULL) {
         wire = build_pushes(worker, transport, channel, page);
         if (wire == NULL) {
             return HF_PUBLICATION_FRAME_NO_MEMORY;
         }
-        wire = settle(wire, hf_page_attach(page, slot, wire, wire_destroy));
+        wire = attach_to_page(page, slot, wire);
     }
-    if (wire == &unfit) {
+    if (wire->is_unfit) {
         return HF_PUBLICATION_FRAME_UNFIT;
     }
     *frame = hf_frame_borrow(wire->data, wire->len, release_page, hf_page_ref(page));
@@ -245,7 +270,7 @@ static struct wire *build_list(struct hf_worker *worker, const struct hf_encoder
         struct hf_wire_publication wire;
 
         if (!hf_publication_to_wire(page->items[i], encoder->encoding, &wire)) {
-            return &unfit;
+            return wire_new_unfit();
         }
         encoder->publication_list_add(list, &wire);
     }
@@ -264,15 +289,15 @@ enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
     if (page == NULL) {
         return HF_PUBLICATION_FRAME_OK;
     }
-    wire = hf_page_attachment(page, slot);
+    wire = wire_of(hf_page_attachment(page, slot));
     if (wire == NULL) {
         wire = build_list(worker, hf_transport_encoder(transport), page);
         if (wire == NULL) {
             return HF_PUBLICATION_FRAME_NO_MEMORY;
         }
-        wire = settle(wire, hf_page_attach(page, slot, wire, wire_destroy));
+        wire = attach_to_page(page, slot, wire);
     }
-    if (wire == &unfit) {
+    if (wire->is_unfit) {
         return HF_PUBLICATION_FRAME_UNFIT;
     }
     *list = hf_slice(wire->data, wire->len);

@@ -462,7 +462,8 @@ struct publishing {
     struct hf_published *published;
 };
 
-static void on_published(void *context, int result, struct hf_position position)
+static void on_published(void *context, int result, enum hf_publish_outcome outcome,
+                         struct hf_position position)
 {
     struct publishing *publishing = context;
     struct hf_published *published = publishing->published;
@@ -472,6 +473,7 @@ static void on_published(void *context, int result, struct hf_position position)
         }
         published->is_done = true;
         published->result = result;
+        published->outcome = outcome;
         published->position = position;
         published->done_ms = hf_test_now_ms();
         publishing->cluster->published_open--;
@@ -513,7 +515,7 @@ struct hf_published *hf_cluster_send(struct hf_cluster *cluster, unsigned client
     int result = hf_publish(cluster->clients[client].port, &params, on_published, publishing);
     cluster->published_open++;
     if (result != HF_OK) {
-        on_published(publishing, result, (struct hf_position){0});
+        on_published(publishing, result, HF_PUBLISHED, (struct hf_position){0});
     }
     free(payload);
     return published;

@@ -41,6 +41,7 @@ struct hf_published {
     char channel[64];
     bool is_done;
     int result; /* when done */
+    enum hf_publish_outcome outcome;
     struct hf_position position;
     uint64_t sent_ms, done_ms;
 };

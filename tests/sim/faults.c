@@ -44,6 +44,8 @@ static void draw_config(struct sim *sim)
         .reads_in_flight_max = READS_IN_FLIGHT_MAX,
         .wait_ms = WAIT_MS,
         .witnesses_max = 16,
+        .witnesses_bytes_max = 2048,
+        .witness_ttl_ms = 20000,
     };
 }
 

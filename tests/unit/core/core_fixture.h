@@ -207,6 +207,8 @@ static inline void fixture_init(struct core_fixture *fixture)
         .page_bytes_max = 1 << 20,
         .reads_in_flight_max = 8,
         .wait_ms = 4000,
+        .witnesses_bytes_max = 4096,
+        .witness_ttl_ms = 60000,
     };
 }
 
