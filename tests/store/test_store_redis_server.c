@@ -321,8 +321,8 @@ static void life_that_was_admitted_last_is_told_on_connecting(void **state)
  * and no life. */
 static void life_is_noted_before_the_first_stream_is_made(void **state)
 {
-    struct world *world = *state;
-    start(world, NULL);
+    struct hf_redis_world *world = *state;
+    hf_redis_world_start(world, NULL);
     hf_redis_server_do(world->server, "CONFIG SET slowlog-log-slower-than 0");
     hf_store_client_open(&world->node);
     struct hf_store_read request = {
