@@ -575,6 +575,7 @@ void hf_core_set_fence(struct hf_core *core, bool is_fenced, uint64_t now_ms)
         return;
     }
     core->is_fenced = is_fenced;
+    core->open_life = is_fenced ? core->open_life : core->life;
     struct hf_stream *stream, *next;
     for (stream = TAILQ_FIRST(&core->waiting); stream != NULL; stream = next) {
         next = TAILQ_NEXT(stream, in_waiting);

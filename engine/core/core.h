@@ -13,6 +13,8 @@
  * C4  At most `reads_in_flight_max` reads are open, at most one per stream.
  * C5  A stream of which the store has lost a part is written back or gets another epoch before
  *     anybody is answered from it.
+ *     By any node: what was read while the store's life was on trial (fenced, and never unfenced in
+ *     this life) is read again before anybody is told `recovered` from it.
  * C6  Every subscribe is answered exactly once: at the latest at its deadline, with the close of
  * its watch, or in hf_core_free. */
 #ifndef HF_CORE_CORE_H

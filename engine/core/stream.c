@@ -544,6 +544,7 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
         store_went_back(core, stream, result);
         return;
     }
+    stream->is_provisional = stream->read_on_trial;
     if (!stream->has_place) {
         adopt(core, stream, result, now_ms);
     } else if (result->top.epoch < stream->position.epoch) {

@@ -34,6 +34,9 @@ MUTANTS = (
     mutant("fence-answers", "subscribers are answered although the fence is closed",
            ("recovery.c", "    if (core->is_fenced) {\n        return HURDLE_FENCE;",
             "    if (false) {\n        return HURDLE_FENCE;")),
+    mutant("trial-trusted", "a place that was read before the fence opened is not read again",
+           ("stream.c", "    stream->is_provisional = stream->read_on_trial;",
+            "    stream->is_provisional = false;")),
     # --- finding the place
     mutant("read-before-listening", "the place is read before the store delivers",
            ("stream.c", "    hf__stream_set_state(core, stream, HF_STREAM_LISTENING);\n",
