@@ -31,6 +31,8 @@ MUTANTS = (
     mutant("fence-checked", "a node says that it has checked before it has",
            ("core.c", "return core->is_connected && core->suspicious == 0 && core->checking == 0 &&",
             "return core->is_connected;\n    return core->suspicious == 0 &&")),
+    mutant("fence-deaf", "a node that was stopped answers before it hears itself again",
+           ("fence.c", "!fence->is_connected || is_deaf(fence, now_ms)", "!fence->is_connected")),
     mutant("fence-answers", "subscribers are answered although the fence is closed",
            ("recovery.c", "    if (core->is_fenced) {\n        return HURDLE_FENCE;",
             "    if (false) {\n        return HURDLE_FENCE;")),

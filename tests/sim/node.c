@@ -86,6 +86,23 @@ bool node_postpones(struct node *node, enum lane lane, world_action *action, voi
     return true;
 }
 
+static void show_fence(struct node *node, bool is_open)
+{
+    if (is_open != node->is_open) {
+        tell(node->sim, "node %u %s its fence", node->index, is_open ? "opens" : "closes");
+        node->is_open = is_open;
+    }
+}
+
+void node_keep_time(struct node *node)
+{
+    uint64_t now_ms = node->sim->world.now_ms;
+    if (!hf_fence_is_open(&node->fence, now_ms)) {
+        show_fence(node, false);
+        hf_core_set_fence(node->core, true, now_ms);
+    }
+}
+
 void node_end_turn(struct node *node)
 {
     struct sim *sim = node->sim;
@@ -104,10 +121,7 @@ void node_end_turn(struct node *node)
         sim->noted_life = sim->store_life;
         node->has_admitted = true;
     }
-    if (is_open != node->is_open) {
-        tell(sim, "node %u %s its fence", node->index, is_open ? "opens" : "closes");
-        node->is_open = is_open;
-    }
+    show_fence(node, is_open);
     hf_core_set_fence(node->core, !is_open, now_ms);
 }
 
@@ -118,6 +132,7 @@ static void act_tick(void *subject, uint64_t life)
         node_postpones(node, LANE_TIMERS, act_tick, node, life)) {
         return;
     }
+    node_keep_time(node);
     hf_core_tick(node->core, node->sim->world.now_ms);
     node_end_turn(node);
     world_plan(&node->sim->world, HF_CORE_TICK_MS, act_tick, node, life);
@@ -217,6 +232,7 @@ void node_start(struct node *node)
         .peer_timeout_ms = PEER_TIMEOUT_MS,
         .hello_ms = 200,
         .heartbeat_ms = 500,
+        .deaf_ms = DEAF_MS,
         .peers_max = 8,
     };
     node->core = hf_core_new(&sim->core_config, &effects, node);

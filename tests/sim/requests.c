@@ -47,6 +47,7 @@ static void finish(struct open_read *read)
     for (uint32_t i = 0; read->result.page != NULL && i < read->result.page->count; i++) {
         node_sees(node, read->result.page->items[i]);
     }
+    node_keep_time(node);
     if (read->is_mend) {
         hf_core_mend_done(node->core, read->stream, read->mend_result, now_ms);
     } else {
@@ -83,6 +84,7 @@ static void carry_out_mend(struct open_read *read)
         violate(sim, "V8", "node %u mends channel %u, which has lost nothing", read->node->index,
                 read->channel);
     }
+    model_note_line(&sim->store, read->channel, sim->world.now_ms);
     clients_note_change(sim, read->channel);
     for (uint32_t i = 0; mend->page != NULL && i < mend->page->count; i++) {
         pubsub_send(sim, read->channel, mend->page->items[i]);

@@ -26,6 +26,8 @@
 
 /* Nodes wait so long for a silent one; whoever is away for longer counts as dead. */
 #define PEER_TIMEOUT_MS 3000
+/* A node that has not heard itself for so long closes its fence. */
+#define DEAF_MS 2000
 /* So long after it was taken for dead a node may still find that it missed something. */
 #define GHOST_MS 10000
 #define WAIT_MS  1500 /* for an answer */
@@ -156,6 +158,8 @@ void node_stop(struct node *node);
 /* The store's end of the connection breaks; the node notices at once or after a while. */
 void node_cut(struct node *node, bool commands_too);
 void node_pause(struct node *node, uint64_t duration_ms);
+/* What the engine does before anything that may answer: the node may have been stopped. */
+void node_keep_time(struct node *node);
 /* The node's turn ends: what the engine does then about the fence. */
 void node_end_turn(struct node *node);
 /* Whether the node is paused: `action` is then planned again for when it is not. */
