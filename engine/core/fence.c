@@ -22,8 +22,9 @@ void hf_fence_fini(struct hf_fence *fence)
 void hf_fence_connected(struct hf_fence *fence, uint64_t life, uint64_t admitted_life,
                         uint64_t now_ms)
 {
-    bool is_first = fence->open_life == 0 && admitted_life != 0 && admitted_life != life;
-    fence->hello_ms = is_first ? fence->config.peer_timeout_ms : fence->config.hello_ms;
+    bool is_admitted = admitted_life == 0 || admitted_life == life;
+    bool must_meet = !fence->is_acquainted && !is_admitted;
+    fence->hello_ms = must_meet ? fence->config.peer_timeout_ms : fence->config.hello_ms;
     fence->is_connected = true;
     fence->is_echoed = false;
     fence->connected_ms = now_ms;
@@ -69,6 +70,8 @@ static void hear_itself(struct hf_fence *fence, const struct hf_fence_word *word
     if (word->said_ms >= fence->connected_ms) {
         fence->is_echoed = true;
         fence->echo_ms = word->said_ms > fence->echo_ms ? word->said_ms : fence->echo_ms;
+        fence->is_acquainted |=
+            fence->echo_ms - fence->connected_ms >= fence->config.peer_timeout_ms;
     }
 }
 

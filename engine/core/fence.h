@@ -16,9 +16,10 @@
  *
  * Peers are the nodes that were heard within `peer_timeout_ms`; counted from the connection,
  * because they could not be heard while the store was away. A node that has just started knows no
- * peers: it asks, and waits `hello_ms` for who answers. When nobody has admitted this life yet,
- * others may not have noticed it: then it waits `peer_timeout_ms`, after which they are peers, or
- * dead. Pure: no clock, no I/O. One thread. */
+ * peers: it asks, and waits `hello_ms` for who answers. But who is cut off just then does not
+ * answer, and lives: only a node that has heard everything for `peer_timeout_ms` on end is
+ * acquainted with all. One that is not waits for so long in a life that nobody has admitted yet,
+ * after which the others are peers, or dead. Pure: no clock, no I/O. One thread. */
 #ifndef HF_CORE_FENCE_H
 #define HF_CORE_FENCE_H
 
@@ -60,9 +61,10 @@ struct hf_fence {
     uint64_t said_ms;
     uint64_t echo_ms; /* when the newest word was said that came back; until then all was heard */
     bool is_connected;
-    bool is_echoed;  /* one that was said over this connection */
-    bool is_checked; /* this node has checked `life` */
-    bool must_say;   /* something has changed that the others wait for */
+    bool is_acquainted; /* it has heard everything for peer_timeout_ms on end, once */
+    bool is_echoed;     /* one that was said over this connection */
+    bool is_checked;    /* this node has checked `life` */
+    bool must_say;      /* something has changed that the others wait for */
     bool must_ask;
 };
 

@@ -84,6 +84,46 @@ static void one_that_has_just_started_does_not_wait_in_a_life_that_was_admitted(
     assert_true(is_open(1200));
 }
 
+/* Who was cut off when it asked has not answered it. */
+static void one_that_has_not_listened_for_long_does_not_know_all(void **state)
+{
+    (void)state;
+    hf_fence_connected(&fence, LIFE, LIFE, 1000);
+    hf_fence_checked(&fence);
+    assert_true(is_open(1999));
+    hf_fence_disconnected(&fence);
+    hf_fence_connected(&fence, NEXT_LIFE, LIFE, 2500);
+    hf_fence_checked(&fence);
+    assert_false(is_open(3499));
+    assert_true(is_open(3500));
+}
+
+static void one_that_has_listened_for_long_knows_all(void **state)
+{
+    (void)state;
+    hf_fence_connected(&fence, LIFE, LIFE, 1000);
+    hf_fence_checked(&fence);
+    assert_true(is_open(2000));
+    hf_fence_disconnected(&fence);
+    hf_fence_connected(&fence, NEXT_LIFE, LIFE, 2500);
+    hf_fence_checked(&fence);
+    assert_false(is_open(2699));
+    assert_true(is_open(2700));
+}
+
+static void one_that_has_begun_to_listen_anew_does_not_add_that_up(void **state)
+{
+    (void)state;
+    hf_fence_connected(&fence, LIFE, LIFE, 1000);
+    hf_fence_checked(&fence);
+    assert_true(is_open(1900));
+    hf_fence_connected(&fence, LIFE, LIFE, 1950);
+    assert_true(is_open(2850));
+    hf_fence_connected(&fence, NEXT_LIFE, LIFE, 2900);
+    hf_fence_checked(&fence);
+    assert_false(is_open(3899));
+}
+
 static void closed_while_disconnected_the_same_life_opens_it_at_once(void **state)
 {
     (void)state;
@@ -242,6 +282,9 @@ int main(void)
         TEST(alone_it_opens_when_checked_and_nobody_answered_the_hello),
         TEST(one_that_has_just_started_waits_for_who_has_not_noticed_the_new_life),
         TEST(one_that_has_just_started_does_not_wait_in_a_life_that_was_admitted),
+        TEST(one_that_has_not_listened_for_long_does_not_know_all),
+        TEST(one_that_has_listened_for_long_knows_all),
+        TEST(one_that_has_begun_to_listen_anew_does_not_add_that_up),
         TEST(closed_while_disconnected_the_same_life_opens_it_at_once),
         TEST(another_life_closes_it_until_every_living_peer_has_checked),
         TEST(a_peer_that_stays_silent_is_waited_for_from_the_connection_on),
