@@ -133,6 +133,7 @@ static void on_read_complete(struct hf_store_read *store_read)
         .top = store_read->top,
         .page = store_read->page,
         .has_more = store_read->has_more,
+        .life = store_read->life,
         .admitted_life = store_read->admitted_life,
     };
     give_back(read);
@@ -179,6 +180,7 @@ static void effect_mend(void *context, struct hf_stream *stream, const struct hf
         .channel = wanted->channel,
         .options = wanted->options,
         .expected = wanted->expected,
+        .life = wanted->life,
         .page = wanted->page != NULL ? hf_page_ref(wanted->page) : NULL,
         .complete = on_mend_complete,
     };

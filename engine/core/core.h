@@ -48,6 +48,7 @@ struct hf_core_mend {
     struct hf_bytes channel; /* borrowed; lives until hf_core_mend_done */
     struct hf_stream_options options;
     struct hf_position expected;
+    uint64_t life; /* of the store in which that was seen: nothing is to be done to another */
     struct hf_page *page; /* what follows `expected`: written back. NULL: nothing fits, the stream
                              must get a new epoch so that every client learns of the loss. Borrowed
                              until return */
@@ -58,6 +59,7 @@ struct hf_core_read_result {
     struct hf_position top;
     struct hf_page *page; /* borrowed; NULL when empty */
     bool has_more;
+    uint64_t life;          /* of the store that has answered */
     uint64_t admitted_life; /* the last life into which anybody has published by then, as far as the
                                store itself knows; 0: not known */
 };

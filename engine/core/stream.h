@@ -182,6 +182,8 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
  * it is asked later. */
 void hf__stream_published(struct hf_stream *stream, struct hf_position position,
                           const struct hf_publication_fields *fields);
+/* Whether what a result shows follows the newest that we know, so that it may be noted instead. */
+bool hf__stream_joins(struct hf_stream *stream, const struct hf_core_read_result *result);
 void hf__stream_removed(struct hf_core *core, struct hf_stream *stream);
 /* The store was written back (healed), or asked for a new epoch, or somebody was faster. */
 void hf__stream_mended(struct hf_core *core, const struct hf_stream *stream, bool was_done);
