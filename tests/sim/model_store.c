@@ -199,11 +199,13 @@ void model_note_line(struct model_store *store, unsigned channel, uint64_t now_m
 uint64_t model_forgotten(struct model_store *store, unsigned channel)
 {
     const struct model_stream *stream = &store->streams[channel];
+    const uint64_t oldest = stream->top.offset - stream->count; /* who is there can be recovered */
     mark_line(store, channel);
     for (uint64_t number = 1; number <= store->numbers; number++) {
         const struct model_publication *publication = &store->publications[number];
         if (publication->channel == channel && publication->seen_by != 0 &&
-            publication->position.epoch == stream->top.epoch && !publication->is_on_line) {
+            publication->position.epoch == stream->top.epoch &&
+            publication->position.offset >= oldest && !publication->is_on_line) {
             return number;
         }
     }

@@ -63,7 +63,7 @@ bool model_follows(const struct model_store *store, unsigned channel, struct hf_
 void model_note_line(struct model_store *store, unsigned channel, uint64_t now_ms);
 
 /* A publication that a living node has seen, but that the stream, still in that epoch, does not go
- * through; 0: there is none. */
+ * through, although it holds what would follow it (V7); 0: there is none. */
 uint64_t model_forgotten(struct model_store *store, unsigned channel);
 
 /* The number that a publication's payload carries. */
