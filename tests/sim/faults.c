@@ -79,7 +79,7 @@ static void come_back_as(struct sim *sim, const struct model_stream *streams, ui
     sim->noted_life = noted_life;
     for (unsigned i = 0; i < MODEL_CHANNELS; i++) {
         model_go_back(&sim->store, i, &streams[i]);
-        model_note_line(&sim->store, i, sim->world.now_ms);
+        model_note_line(&sim->store, i, sim->world.now_ms, false);
         clients_note_change(sim, i);
     }
 }
