@@ -305,6 +305,7 @@ void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream)
     stream->read_again = false;
     stream->wants_check = false;
     stream->was_removed = false;
+    stream->is_held = false;
     stream->suspect = (struct hf_position){0};
     if (stream->read_state == HF_READ_OPEN) {
         stream->read_is_stale = true;
@@ -552,6 +553,17 @@ static bool is_unwatched(const struct hf_stream *stream)
     return true;
 }
 
+/* Nothing here speaks against what the store has, but another node may know better and mend it:
+ * subscribers are given none of it before the fence opens. */
+static void hold(struct hf_core *core, struct hf_stream *stream)
+{
+    hf__stream_set_suspicious(core, stream, false);
+    stream->is_held = core->is_fenced;
+    if (stream->state == HF_STREAM_LIVE) {
+        hf__stream_set_state(core, stream, HF_STREAM_PLACING);
+    }
+}
+
 void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
                        const struct hf_core_read_result *result, uint64_t now_ms)
 {
@@ -578,6 +590,10 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
             return;
         }
         bool is_ahead = result->top.offset > stream->position.offset;
+        if (stream->read_on_trial && is_ahead && !is_unwatched(stream)) {
+            hold(core, stream);
+            return;
+        }
         if (is_unwatched(stream) && result->has_more && is_ahead) {
             adopt(core, stream, result, now_ms); /* nobody needs what is between */
         } else if (!catch_up(core, stream, result, now_ms)) {

@@ -80,11 +80,12 @@ struct hf_stream {
     bool read_on_trial : 1;  /* the open read was sent while the store's life was on trial */
     bool is_provisional : 1; /* our place is from such a read: another node may have mended the
                                 stream since, and a new epoch is not announced */
-    bool is_mending : 1;     /* what is open is not a read but a mend */
-    bool is_healing : 1;     /* ... that writes back, rather than one for a new epoch */
-    bool is_leaving : 1;     /* without watches; goes when what is open is back */
-    bool is_checking : 1;    /* for a witness: without watches, not listening */
-    bool is_suspicious : 1;  /* the store may have lost what we saw: prove that it did not */
+    bool is_held : 1;     /* PLACING, checked; what was missed is read when the fence has opened */
+    bool is_mending : 1;  /* what is open is not a read but a mend */
+    bool is_healing : 1;  /* ... that writes back, rather than one for a new epoch */
+    bool is_leaving : 1;  /* without watches; goes when what is open is back */
+    bool is_checking : 1; /* for a witness: without watches, not listening */
+    bool is_suspicious : 1; /* the store may have lost what we saw: prove that it did not */
     bool was_in_step : 1; /* suspicious, and our place was the store's newest when we lost sight of
                              it */
     struct hf_position position; /* newest publication handed on */

@@ -34,6 +34,7 @@
 struct sim_options {
     uint64_t seed;
     bool with_rollbacks; /* the store may come back as it was before */
+    bool with_blackouts; /* all nodes may crash when it does: nobody is left who knows */
     bool is_verbose;     /* tell the story */
 };
 
