@@ -369,14 +369,16 @@ static bool lacks_known(const struct hf_stream *stream, const struct hf_core_rea
 /* Whether the result of a read from our place (stream->read_since) shows that the store has lost
  * what we saw: it is behind us, or has something else there. That our place is trimmed away shows
  * nothing, unless what remains would follow it without a hole: then it may have been written after
- * a loss. But not when nobody has published into another life than the one that we saw. */
+ * a loss. But not when nobody has published into another life than the one that we saw, or the one
+ * in which our place was last found right. */
 static bool is_refuted(const struct hf_stream *stream, const struct hf_core_read_result *result)
 {
     if (result->top.offset < stream->read_since.offset) {
         return true;
     }
-    bool is_of_our_life =
-        stream->in_step_life != 0 && result->admitted_life == stream->in_step_life;
+    uint64_t admitted = result->admitted_life;
+    bool is_of_our_life = stream->in_step_life != 0 && admitted != 0 &&
+                          (admitted == stream->in_step_life || admitted == stream->held_life);
     bool must_prove = stream->is_suspicious && stream->was_in_step && !is_of_our_life &&
                       stream->read_since.offset > 0;
     if (must_prove && result->page != NULL &&
@@ -559,6 +561,7 @@ static void hold(struct hf_core *core, struct hf_stream *stream)
 {
     hf__stream_set_suspicious(core, stream, false);
     stream->is_held = core->is_fenced;
+    stream->held_life = core->life;
     if (stream->state == HF_STREAM_LIVE) {
         hf__stream_set_state(core, stream, HF_STREAM_PLACING);
     }
@@ -603,6 +606,7 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
     }
     hf__stream_set_suspicious(core, stream, false);
     stream->was_in_step = false;
+    stream->held_life = 0;
     settle_place(core, stream, result, now_ms);
 }
 

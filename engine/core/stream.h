@@ -101,8 +101,10 @@ struct hf_stream {
     uint32_t pending_asked; /* how many of them were heard before the open read was sent */
     size_t pending_bytes;
 
-    uint64_t in_step_life;      /* when was_in_step: the store's life then; 0: not known any more */
-    struct hf_position suspect; /* the store was found there, behind us; epoch 0: it was not */
+    uint64_t in_step_life; /* when was_in_step: the store's life then; 0: not known any more */
+    uint64_t held_life; /* the last one in which it was held: who published into that went on from
+                           our place too */
+    struct hf_position suspect;      /* the store was found there, behind us; epoch 0: it was not */
     struct hf_position read_since;   /* what the open read asked for */
     struct hf_position read_place;   /* our place when it was sent */
     struct hf_position read_known;   /* `known` when it was sent */
