@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -21,6 +22,8 @@
 
 enum {
     REGISTRY_TICK_MS = 1000,
+    REST_MIN_US = 1000, /* see rest */
+    REST_MAX_US = 8000,
     COMMAND_DRAIN = 1,
     COMMAND_STOP = 2,
 };
@@ -50,6 +53,10 @@ struct worker_thread {
     struct hf_listener *listener;
     struct event *port_event;
     struct event *command_event;
+    struct event *rest_timer; /* ends the port's rest */
+    uint64_t
+        dispatched_us; /* when this turn began to deliver what the engine sent; 0: it has not */
+    uint64_t rests_until_us; /* the port is not looked at before */
     struct hf_wheel_entry registry_timer;
     bool is_stopping;
     /* what other workers have told */
@@ -65,14 +72,54 @@ static struct worker_thread *thread_of(struct hf_worker *worker)
 
 /* --- the thread's callbacks ------------------------------------------------------------------- */
 
+static uint64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static void on_port(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
     (void)what;
-    struct hf_worker *worker = context;
+    struct worker_thread *thread = context;
+    struct hf_worker *worker = &thread->worker;
+    uint64_t now_us = monotonic_us();
     hf__loop_wake(worker);
+    if (now_us < thread->rests_until_us) {
+        struct timeval rest = {.tv_usec = (suseconds_t)(thread->rests_until_us - now_us)};
+        if (event_del(thread->port_event) == 0 && event_add(thread->rest_timer, &rest) == 0) {
+            return;
+        }
+    }
+    thread->dispatched_us = now_us;
     hf_port_dispatch(worker->port);
     hf_hub_flush(worker->hub);
+}
+
+static void on_rest_end(evutil_socket_t fd, short what, void *context)
+{
+    struct worker_thread *thread = context;
+    thread->rests_until_us = 0;
+    (void)event_add(thread->port_event, NULL); /* it was there before: nothing is allocated */
+    on_port(fd, what, context);
+}
+
+/* After a turn that spent long on deliveries (a fan-out to many), further ones gather for as long
+ * again, so that each socket then gets them with one write: the more there is to do, the cheaper it
+ * becomes. Deliveries that take less than a timer can measure are never held up. */
+static void rest(struct worker_thread *thread)
+{
+    if (thread->dispatched_us == 0) {
+        return;
+    }
+    uint64_t now_us = monotonic_us();
+    uint64_t spent_us = now_us - thread->dispatched_us;
+    thread->dispatched_us = 0;
+    if (spent_us >= REST_MIN_US) {
+        thread->rests_until_us = now_us + (spent_us < REST_MAX_US ? spent_us : REST_MAX_US);
+    }
 }
 
 static void on_bus(void *port_context, struct hf_bytes message)
@@ -196,7 +243,8 @@ static bool open_parts(struct worker_thread *thread)
     int listener_fd = thread->options.listener_fd;
     thread->options.listener_fd = -1;
     thread->listener = hf_listener_open(worker, listener_fd);
-    return thread->listener != NULL &&
+    thread->rest_timer = evtimer_new(worker->base, on_rest_end, thread);
+    return thread->listener != NULL && thread->rest_timer != NULL &&
            add_event(thread, &thread->port_event, hf_port_fd(worker->port), on_port) &&
            add_event(thread, &thread->command_event, thread->command_fd, on_command);
 }
@@ -218,6 +266,7 @@ static void close_parts(struct worker_thread *thread)
     }
     hf__connections_close(worker, 3001);
     close_event(thread->port_event);
+    close_event(thread->rest_timer);
     close_event(thread->command_event);
     if (worker->port != NULL) {
         hf_port_flush(worker->port);
@@ -257,6 +306,7 @@ static void *run_worker(void *context)
     tell_start(thread, is_open ? HF_OK : HF_ENOMEM);
     while (is_open && !thread->is_stopping) {
         hf__loop_turn(worker);
+        rest(thread);
     }
     close_parts(thread);
     return NULL;

@@ -21,8 +21,10 @@ struct hf_hub {
     struct hf_hub_entry **buckets; /* bucket_count, a power of two */
     size_t bucket_count;
     size_t entry_count;
-    uint64_t seed[2]; /* of the hash: channel names are chosen by clients */
-    uint64_t random;  /* state of hf_hub_random, never 0 */
+    uint64_t seed[2];                       /* of the hash: channel names are chosen by clients */
+    uint64_t random;                        /* state of hf_hub_random, never 0 */
+    unsigned char pool[HF_HUB_RANDOM_POOL]; /* of hf_hub_random_bytes */
+    size_t pool_left;                       /* at its start */
     struct hf_members members;
     struct hf_session_output output;
     struct hf_arena arena; /* of the frame that is being decoded */
@@ -434,6 +436,21 @@ void hf_hub_close(struct hf_hub *hub)
     hf_session_output_fini(&hub->output);
     free(hub->buckets);
     free(hub);
+}
+
+/* Fetched for many at a time, as each fetch asks the kernel for the process' id. */
+bool hf_hub_random_bytes(struct hf_hub *hub, unsigned char *out, size_t len)
+{
+    if (hub->pool_left < len) {
+        if (RAND_bytes(hub->pool, (int)sizeof(hub->pool)) != 1) {
+            return false;
+        }
+        hub->pool_left = sizeof(hub->pool);
+    }
+    hub->pool_left -= len;
+    memcpy(out, hub->pool + hub->pool_left, len);
+    memset(hub->pool + hub->pool_left, 0, len);
+    return true;
 }
 
 void hf_hub_flush(struct hf_hub *hub)

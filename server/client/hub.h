@@ -21,6 +21,8 @@
 #include "net/transport.h"
 #include "slice.h"
 
+#define HF_HUB_RANDOM_POOL 1024 /* bytes that are fetched at one time */
+
 struct hf_hub;
 struct hf_members;
 struct hf_subscription;
@@ -89,6 +91,8 @@ struct hf_session_output *hf_hub_output(struct hf_hub *hub);
 struct hf_arena *hf_hub_arena(struct hf_hub *hub);
 /* The ping of this framing, built once; borrowed. NULL: no memory. */
 struct hf_frame *hf_hub_ping_frame(struct hf_hub *hub, const struct hf_transport *transport);
+/* `len` bytes (at most HF_HUB_RANDOM_POOL) that nobody can guess. False: the library has none. */
+bool hf_hub_random_bytes(struct hf_hub *hub, unsigned char *out, size_t len);
 /* Uniform in [0, bound), bound > 0. Not for secrets. */
 uint64_t hf_hub_random(struct hf_hub *hub, uint64_t bound);
 

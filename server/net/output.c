@@ -78,6 +78,11 @@ static void take_written(struct hf_output *output, size_t written)
 
 static ssize_t write_some(struct hf_output *output, int fd)
 {
+    if (output->count == 1) { /* cheaper than a vector of one */
+        const struct hf_frame *frame = *at(output, 0);
+        return send(fd, frame->data + output->head_offset, frame->len - output->head_offset,
+                    MSG_NOSIGNAL);
+    }
     struct iovec vectors[IOVECS_MAX];
     uint32_t count = output->count < IOVECS_MAX ? output->count : IOVECS_MAX;
     for (uint32_t i = 0; i < count; i++) {

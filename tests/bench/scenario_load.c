@@ -98,6 +98,9 @@ void hf_scenario_load(struct hf_bench *bench)
     hf_bench_usage(bench, &bench->begin);
     publish(bench, options->seconds, options->publications);
     hf_bench_usage(bench, &bench->end);
+    if (hf_publisher_acknowledged(bench->publisher) == 0) {
+        hf_bench_die("nothing was published");
+    }
     if (options->clients == 0 && options->is_stream) {
         uint64_t grown = newest_offsets(bench) - offsets;
         uint64_t acknowledged = warmed_up + hf_publisher_acknowledged(bench->publisher);
