@@ -19,11 +19,10 @@
 #include "net/http.h"
 #include "net/listener.h"
 #include "net/worker_loop.h"
+#include "pace.h"
 
 enum {
     REGISTRY_TICK_MS = 1000,
-    REST_MIN_US = 1000, /* see rest */
-    REST_MAX_US = 8000,
     COMMAND_DRAIN = 1,
     COMMAND_STOP = 2,
 };
@@ -53,10 +52,8 @@ struct worker_thread {
     struct hf_listener *listener;
     struct event *port_event;
     struct event *command_event;
-    struct event *rest_timer; /* ends the port's rest */
-    uint64_t
-        dispatched_us; /* when this turn began to deliver what the engine sent; 0: it has not */
-    uint64_t rests_until_us; /* the port is not looked at before */
+    struct event *rest_timer; /* for the port: deliveries may go on */
+    struct hf_pace pace;
     struct hf_wheel_entry registry_timer;
     bool is_stopping;
     /* what other workers have told */
@@ -85,15 +82,13 @@ static void on_port(evutil_socket_t fd, short what, void *context)
     (void)what;
     struct worker_thread *thread = context;
     struct hf_worker *worker = &thread->worker;
-    uint64_t now_us = monotonic_us();
+    uint64_t rest_us = hf_pace_begin(&thread->pace, monotonic_us());
+    struct timeval rest = {.tv_usec = (suseconds_t)rest_us};
     hf__loop_wake(worker);
-    if (now_us < thread->rests_until_us) {
-        struct timeval rest = {.tv_usec = (suseconds_t)(thread->rests_until_us - now_us)};
-        if (event_del(thread->port_event) == 0 && event_add(thread->rest_timer, &rest) == 0) {
-            return;
-        }
+    if (rest_us > 0 && event_add(thread->rest_timer, &rest) == 0) {
+        (void)event_del(thread->port_event); /* on_rest_end brings it back */
+        return;
     }
-    thread->dispatched_us = now_us;
     hf_port_dispatch(worker->port);
     hf_hub_flush(worker->hub);
 }
@@ -101,25 +96,8 @@ static void on_port(evutil_socket_t fd, short what, void *context)
 static void on_rest_end(evutil_socket_t fd, short what, void *context)
 {
     struct worker_thread *thread = context;
-    thread->rests_until_us = 0;
     (void)event_add(thread->port_event, NULL); /* it was there before: nothing is allocated */
     on_port(fd, what, context);
-}
-
-/* After a turn that spent long on deliveries (a fan-out to many), further ones gather for as long
- * again, so that each socket then gets them with one write: the more there is to do, the cheaper it
- * becomes. Deliveries that take less than a timer can measure are never held up. */
-static void rest(struct worker_thread *thread)
-{
-    if (thread->dispatched_us == 0) {
-        return;
-    }
-    uint64_t now_us = monotonic_us();
-    uint64_t spent_us = now_us - thread->dispatched_us;
-    thread->dispatched_us = 0;
-    if (spent_us >= REST_MIN_US) {
-        thread->rests_until_us = now_us + (spent_us < REST_MAX_US ? spent_us : REST_MAX_US);
-    }
 }
 
 static void on_bus(void *port_context, struct hf_bytes message)
@@ -306,7 +284,7 @@ static void *run_worker(void *context)
     tell_start(thread, is_open ? HF_OK : HF_ENOMEM);
     while (is_open && !thread->is_stopping) {
         hf__loop_turn(worker);
-        rest(thread);
+        hf_pace_end(&thread->pace, monotonic_us());
     }
     close_parts(thread);
     return NULL;

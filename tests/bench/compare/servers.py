@@ -2,7 +2,6 @@
 every run with its files in a temporary folder, and ended by its process id."""
 
 import contextlib
-import os
 import pathlib
 import shutil
 import signal
@@ -30,15 +29,16 @@ def is_open(port):
 
 
 class Process:
-    """A child that listens on a port; `with` ends it."""
+    """A child that listens on a port and has so many children of its own; `with` ends it."""
 
-    def __init__(self, arguments, port, folder, environment=None):
+    def __init__(self, arguments, port, folder, children=0):
         self.port = port
+        self.children = children
         self.log = pathlib.Path(folder) / f"{pathlib.Path(arguments[0]).name}-{port}.log"
         with open(self.log, "wb") as log:
             self.child = subprocess.Popen(
                 [str(argument) for argument in arguments], stdout=log, stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL, cwd=folder, env={**os.environ, **(environment or {})})
+                stdin=subprocess.DEVNULL, cwd=folder)
         try:
             self.await_listening()
         except BaseException:
@@ -47,7 +47,7 @@ class Process:
 
     def await_listening(self):
         deadline = time.monotonic() + START_SECONDS
-        while not is_open(self.port):
+        while not is_open(self.port) or len(self.pids()) <= self.children:
             if self.child.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.child.args[0]} does not listen:\n"
                                    + self.log.read_text(errors="replace")[-2000:])
@@ -178,7 +178,7 @@ http {{
     }}
   }}
 }}""")
-        return Process(["nginx", "-p", folder, "-c", config], port, folder)
+        return Process(["nginx", "-p", folder, "-c", config], port, folder, children=2)
 
 
 class SocketIo(Server):
