@@ -107,7 +107,7 @@ def target_row(target, median):
             f"{ratio_text(ratio)} | {target.goal_text()} | {verdict(target, ratio)} |")
 
 
-def others_rows(cases, median, kinds):
+def others_rows(median, kinds):
     """Servers that take part in some cases only."""
     figures = (("idle", "rss_bytes_per_connection", "memory per idle connection, bytes"),
                ("idle", "cpu_us_per_connection_minute", "CPU of an idle connection, µs/min"),
@@ -154,7 +154,9 @@ def write(runner, kinds, rounds, quick):
             f"{', shortened (--quick)' if quick else ''}; one machine ran servers, Redis and load.", "",
             "| what | Holdfast | Centrifuge (Go) | ratio | target | |", "|---|---|---|---|---|---|"]
     text += [target_row(target, median) for target in TARGETS]
-    text += ["", *others_rows(None, median, kinds), ""]
+    text += ["", *others_rows(median, kinds), ""]
+    text += [f"`{case}` failed on {name}: clients did not get all that was published.\n"
+             for case, name in sorted(set(runner.failures))]
     text += [line for line in (draw(sweep, median, results, kinds) for sweep in SWEEPS) if line]
     page = PAGE.read_text(encoding="utf-8")
     if BEGIN not in page or END not in page:

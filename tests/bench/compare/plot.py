@@ -4,8 +4,8 @@ follow the reader's light or dark theme."""
 import math
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 720, 380
-LEFT, RIGHT, TOP, BOTTOM = 74, 150, 62, 52
+WIDTH, HEIGHT = 760, 380
+LEFT, RIGHT, TOP, BOTTOM = 74, 196, 62, 52
 COLOURS = {  # light, dark: distinct for colour-blind readers too, and each has its own mark
     "holdfast": ("#0b63c4", "#6db1ff", "circle"),
     "centrifuge": ("#c2410c", "#ff9a62", "square"),

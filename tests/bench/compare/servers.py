@@ -171,9 +171,9 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=4096;
     keepalive_requests 1000000000;
-    location ~ /pub/(.+)$ {{ nchan_publisher; nchan_channel_id $1; nchan_message_buffer_length 64; }}
+    location ~ /pub/(.+)$ {{ nchan_publisher; nchan_channel_id $1; nchan_message_buffer_length 2000; }}
     location ~ /sub/(.+)$ {{
-      nchan_subscriber websocket; nchan_channel_id $1; nchan_subscriber_first_message newest;
+      nchan_subscriber websocket; nchan_channel_id $1; nchan_subscriber_first_message oldest;
       nchan_websocket_ping_interval 25s;
     }}
   }}
