@@ -1,6 +1,5 @@
 #include "client/session_internal.h"
 
-
 #define SERVER_NAME "Holdfast " HF_VERSION
 
 void hf_session_client_text(const struct hf_session *session, char text[HF_CLIENT_ID_TEXT_LEN + 1])

@@ -21,8 +21,11 @@ class Case:
     half_of: str = ""  # at half the rate that the peer reached in that case
 
     def quick(self):
-        """The same, short."""
+        """The same, short; idle connections are watched for one interval of pings."""
         quick = dataclasses.replace(self, options=list(self.options))
+        if self.name == "idle":
+            quick.options[quick.options.index("--seconds") + 1] = "25"
+            return quick
         for option, value in (("--seconds", "2"), ("--warm-up", "0.5")):
             if option in quick.options:
                 quick.options[quick.options.index(option) + 1] = value
