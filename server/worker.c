@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <openssl/ssl.h>
 
 #include "api/registry.h"
 #include "client/hub.h"
@@ -23,6 +24,13 @@ enum {
     COMMAND_STOP = 2,
 };
 
+/* What a worker is to go over to. */
+struct update {
+    const struct hf_config *config;
+    SSL_CTX *tls[HF_ENTRANCES]; /* a reference each */
+    uint64_t generation;
+};
+
 /* A worker and what its thread and the node's share about it. */
 struct worker_thread {
     struct hf_worker worker; /* first, so that a worker is its thread */
@@ -31,12 +39,15 @@ struct worker_thread {
     int command_fd;       /* eventfd: the node has set `commands` */
     atomic_uint commands; /* COMMAND_* */
     atomic_bool is_drained;
+    _Atomic(struct update *) update; /* owned; the newest that is not taken yet */
+    _Atomic uint64_t generation;     /* of the newest that was taken */
     /* until the thread has started */
     pthread_mutex_t start_lock;
     pthread_cond_t start_told;
     int start_result; /* 1: not known yet */
     /* the thread's own */
     struct hf_listener *listener;
+    struct hf_listener *internal_listener; /* NULL: none */
     struct event *port_event;
     struct event *command_event;
     struct hf_wheel_entry registry_timer;
@@ -83,6 +94,42 @@ static void start_draining(struct worker_thread *thread)
     hf__connections_drain(worker);
 }
 
+static void update_free(struct update *update)
+{
+    if (update != NULL) {
+        for (int i = 0; i < HF_ENTRANCES; i++) {
+            SSL_CTX_free(update->tls[i]);
+        }
+        free(update);
+    }
+}
+
+static void take_update(struct worker_thread *thread)
+{
+    struct hf_worker *worker = &thread->worker;
+    struct update *update = atomic_exchange(&thread->update, NULL);
+    struct hf_token_verifiers tokens;
+    if (update == NULL) {
+        return;
+    }
+    if (hf_token_verifiers_open(&tokens, update->config) != HF_OK) {
+        hf_log(HF_LOG_ERROR, "no memory to go over to the new configuration", "worker=%u",
+               worker->index);
+        update_free(update);
+        return;
+    }
+    hf_token_verifiers_close(&worker->tokens);
+    worker->tokens = tokens;
+    worker->config = update->config;
+    for (int i = 0; i < HF_ENTRANCES; i++) {
+        SSL_CTX *former = worker->priv->tls[i];
+        worker->priv->tls[i] = update->tls[i];
+        update->tls[i] = former;
+    }
+    atomic_store(&thread->generation, update->generation);
+    update_free(update);
+}
+
 static void on_command(evutil_socket_t fd, short what, void *context)
 {
     (void)what;
@@ -92,6 +139,7 @@ static void on_command(evutil_socket_t fd, short what, void *context)
     if (read(fd, &count, sizeof(count)) != sizeof(count)) {
         return; /* woken without a command */
     }
+    take_update(thread);
     unsigned commands = atomic_load(&thread->commands);
     if ((commands & COMMAND_DRAIN) != 0) {
         start_draining(thread);
@@ -128,12 +176,34 @@ static bool add_event(struct worker_thread *thread, struct event **event, int fd
     return *event != NULL && event_add(*event, NULL) == 0;
 }
 
+static bool open_listeners(struct worker_thread *thread)
+{
+    struct hf_worker_options *options = &thread->options;
+    int fd = options->listener_fd;
+    options->listener_fd = -1;
+    thread->listener = hf_listener_open(&thread->worker, fd, HF_ENTRANCE_CLIENTS);
+    if (thread->listener == NULL || !options->has_internal_listener) {
+        return thread->listener != NULL;
+    }
+    options->has_internal_listener = false;
+    thread->internal_listener =
+        hf_listener_open(&thread->worker, options->internal_listener_fd, HF_ENTRANCE_INTERNAL);
+    return thread->internal_listener != NULL;
+}
+
 static bool open_parts(struct worker_thread *thread)
 {
     struct hf_worker *worker = &thread->worker;
     worker->priv->first_driver = &hf_http_driver;
     worker->priv->routes = thread->options.routes;
     worker->priv->route_count = thread->options.route_count;
+    worker->priv->internal_routes = thread->options.internal_routes;
+    worker->priv->internal_route_count = thread->options.internal_route_count;
+    for (int i = 0; i < HF_ENTRANCES; i++) {
+        if (thread->options.tls[i] != NULL && SSL_CTX_up_ref(thread->options.tls[i]) == 1) {
+            worker->priv->tls[i] = thread->options.tls[i];
+        }
+    }
     worker->priv->admission = thread->options.admission;
     worker->hub = hf_hub_open(worker);
     worker->registry = hf_registry_open(worker);
@@ -154,10 +224,7 @@ static bool open_parts(struct worker_thread *thread)
     worker->priv->on_turn_end = on_turn_end;
     thread->registry_timer.callback = on_registry_timer;
     hf_wheel_set(worker->wheel, &thread->registry_timer, worker->now_ms);
-    int listener_fd = thread->options.listener_fd;
-    thread->options.listener_fd = -1;
-    thread->listener = hf_listener_open(worker, listener_fd);
-    return thread->listener != NULL &&
+    return open_listeners(thread) &&
            add_event(thread, &thread->port_event, hf_port_fd(worker->port), on_port) &&
            add_event(thread, &thread->command_event, thread->command_fd, on_command);
 }
@@ -169,14 +236,24 @@ static void close_event(struct event *event)
     }
 }
 
+/* The listening sockets that no listener has taken. */
+static void close_untaken(const struct hf_worker_options *options)
+{
+    if (options->listener_fd >= 0) {
+        close(options->listener_fd);
+    }
+    if (options->has_internal_listener) {
+        close(options->internal_listener_fd);
+    }
+}
+
 /* Sessions end first, then their requests with the port, then what both use. */
 static void close_parts(struct worker_thread *thread)
 {
     struct hf_worker *worker = &thread->worker;
     hf_listener_close(thread->listener);
-    if (thread->options.listener_fd >= 0) {
-        close(thread->options.listener_fd);
-    }
+    hf_listener_close(thread->internal_listener);
+    close_untaken(&thread->options);
     hf__connections_close(worker, 3001);
     close_event(thread->port_event);
     close_event(thread->command_event);
@@ -209,7 +286,7 @@ static void *run_worker(void *context)
     struct worker_thread *thread = context;
     struct hf_worker *worker = &thread->worker;
     if (hf__loop_open(worker) != HF_OK) {
-        close(thread->options.listener_fd);
+        close_untaken(&thread->options);
         tell_start(thread, HF_ENOMEM);
         return NULL;
     }
@@ -231,6 +308,7 @@ static void free_thread(struct worker_thread *thread)
     if (thread->command_fd >= 0) {
         close(thread->command_fd);
     }
+    update_free(atomic_load(&thread->update));
     free(thread);
 }
 
@@ -238,7 +316,7 @@ int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **
 {
     struct worker_thread *thread = calloc(1, sizeof(*thread));
     if (thread == NULL) {
-        close(options->listener_fd);
+        close_untaken(options);
         return HF_ENOMEM;
     }
     thread->options = *options;
@@ -251,7 +329,7 @@ int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **
     pthread_cond_init(&thread->start_told, NULL);
     thread->command_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (thread->command_fd < 0 || pthread_create(&thread->thread, NULL, run_worker, thread) != 0) {
-        close(options->listener_fd);
+        close_untaken(options);
         free_thread(thread);
         return HF_ENOMEM;
     }
@@ -270,15 +348,44 @@ int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **
     return HF_OK;
 }
 
-static void command(struct hf_worker *worker, unsigned what)
+static void wake(const struct worker_thread *thread)
 {
-    struct worker_thread *thread = thread_of(worker);
-    atomic_fetch_or(&thread->commands, what);
     uint64_t one = 1;
     ssize_t written;
     do {
         written = write(thread->command_fd, &one, sizeof(one));
     } while (written < 0 && errno == EINTR);
+}
+
+static void command(struct hf_worker *worker, unsigned what)
+{
+    struct worker_thread *thread = thread_of(worker);
+    atomic_fetch_or(&thread->commands, what);
+    wake(thread);
+}
+
+int hf_worker_reload(struct hf_worker *worker, const struct hf_config *config,
+                     SSL_CTX *const tls[HF_ENTRANCES], uint64_t generation)
+{
+    struct worker_thread *thread = thread_of(worker);
+    struct update *update = malloc(sizeof(*update));
+    if (update == NULL) {
+        return HF_ENOMEM;
+    }
+    *update = (struct update){.config = config, .generation = generation};
+    for (int i = 0; i < HF_ENTRANCES; i++) {
+        if (tls[i] != NULL && SSL_CTX_up_ref(tls[i]) == 1) {
+            update->tls[i] = tls[i];
+        }
+    }
+    update_free(atomic_exchange(&thread->update, update));
+    wake(thread);
+    return HF_OK;
+}
+
+uint64_t hf_worker_generation(const struct hf_worker *worker)
+{
+    return atomic_load(&((const struct worker_thread *)worker)->generation);
 }
 
 void hf_worker_drain(struct hf_worker *worker)

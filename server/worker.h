@@ -11,9 +11,11 @@
 #include <stdint.h>
 
 #include <holdfast/engine.h>
+#include <openssl/types.h>
 
 #include "buffer.h"
 #include "config/config.h"
+#include "net/connection.h"
 #include "net/wheel.h"
 #include "token/token.h"
 
@@ -34,6 +36,7 @@ struct hf_worker_counters {
     _Atomic uint64_t frames_built; /* publication frames encoded here, ever */
     _Atomic uint64_t writes;       /* writev calls, ever */
     _Atomic uint64_t slow_disconnects;
+    _Atomic uint64_t tls_handshakes, tls_resumptions, tls_failures; /* ever */
 };
 
 struct hf_worker {
@@ -78,9 +81,14 @@ struct hf_worker_options {
     struct hf_engine *engine;
     unsigned index;
     int listener_fd; /* listening and non-blocking; taken, also on failure */
-    int report_fd;   /* an eventfd that is told when the worker has drained */
+    bool has_internal_listener;
+    int internal_listener_fd; /* with has_internal_listener, as listener_fd */
+    int report_fd;            /* an eventfd that is told when the worker has drained */
     const struct hf_http_route *routes;
     size_t route_count;
+    const struct hf_http_route *internal_routes; /* of the internal listener */
+    size_t internal_route_count;
+    SSL_CTX *tls[HF_ENTRANCES]; /* NULL: without TLS */
     struct hf_admission *admission;
     struct hf_users *users; /* NULL: connections of users are not limited */
 };
@@ -88,6 +96,14 @@ struct hf_worker_options {
 /* Starts the worker's thread; it serves when this returns HF_OK. Else HF_ENOMEM. */
 int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **worker)
     __attribute__((warn_unused_result));
+/* Has the worker go over to another configuration (borrowed until the worker is joined or has gone
+ * over to a later one, see hf_worker_generation) and other certificates (NULL stays NULL), for all
+ * that it does from then on; connections stay. HF_ENOMEM: nothing changes. */
+int hf_worker_reload(struct hf_worker *worker, const struct hf_config *config,
+                     SSL_CTX *const tls[HF_ENTRANCES], uint64_t generation)
+    __attribute__((warn_unused_result));
+/* Of the last reload that the worker has gone over to; 0: none. */
+uint64_t hf_worker_generation(const struct hf_worker *worker);
 /* Closes the listener and says goodbye to every client; report_fd is told when the last one has
  * left. */
 void hf_worker_drain(struct hf_worker *worker);

@@ -100,6 +100,20 @@ const struct hf_option hf__options[] = {
            "address to listen on; empty = all interfaces"),
     INT("http_server.port", AT(http_server.port), "8000", 0, 65535, 0,
         "port for clients, server API and health; 0 = a free one"),
+    STRING("http_server.internal_address", AT(http_server.internal_address), "", 0,
+           "address of the internal listener; empty = http_server.address"),
+    INT("http_server.internal_port", AT(http_server.internal_port), "0", 0, 65535, 0,
+        "port of its own for server API, health and metrics; 0 = they share http_server.port"),
+    FLAG("http_server.tls.enabled", AT(http_server.tls.enabled), "false",
+         "TLS (1.2 or newer) on both listeners"),
+    STRING("http_server.tls.cert_pem", AT(http_server.tls.cert_pem), "", 0,
+           "certificate and the chain behind it: PEM, base64 of PEM, or a file's name"),
+    STRING("http_server.tls.key_pem", AT(http_server.tls.key_pem), "", HF_OPTION_SECRET,
+           "key of the certificate, without a passphrase; given in the same ways"),
+    STRING("http_server.tls.client_ca_pem", AT(http_server.tls.client_ca_pem), "", 0,
+           "certificates of which one must have signed a client's own; empty = clients need none"),
+    FLAG("http_server.tls_external", AT(http_server.tls_external), "false",
+         "no TLS on the internal listener"),
 
     ENUM("log.level", AT(log.level), "info", log_levels, "least important level that is logged"),
     STRING("log.file", AT(log.file), "", 0, "file to log to; empty = standard error"),
@@ -265,6 +279,13 @@ const struct hf_option hf__options[] = {
     ENUM("http_api.error_mode", AT(http_api.error_mode), "", error_modes,
          "empty: errors come with status 200; transport: with a fitting HTTP status"),
 
+    FLAG("http_api.external", AT(http_api.external), "false",
+         "with an internal listener: the server API stays on http_server.port"),
+
+    FLAG("prometheus.enabled", AT(prometheus.enabled), "false", "metrics for Prometheus"),
+    STRING("prometheus.handler_prefix", AT(prometheus.handler_prefix), "/metrics", HF_OPTION_PATH,
+           "URL path of the metrics"),
+
     FLAG("health.enabled", AT(health.enabled), "true", "health endpoints (the peer: false)"),
     STRING("health.handler_prefix", AT(health.handler_prefix), "/health", HF_OPTION_PATH,
            "URL path of the health endpoints"),
@@ -317,6 +338,8 @@ const struct hf_option hf__options[] = {
              "time in which a request must be complete"),
     DURATION("holdfast.http_idle_timeout", AT(holdfast.http_idle_timeout_ms), "60s", 1, 24 * HOUR,
              0, "time that a kept-alive connection may wait for its next request"),
+    DURATION("holdfast.tls_handshake_timeout", AT(holdfast.tls_handshake_timeout_ms), "10s", 1, HOUR,
+             0, "time in which a TLS handshake must be done"),
 };
 
 const struct hf_option hf__channel_options[] = {

@@ -348,4 +348,5 @@ void hf__validate(struct hf_loader *loader)
         check_redis(loader);
     }
     check_limits(loader);
+    hf__validate_listeners(loader);
 }

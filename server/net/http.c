@@ -256,11 +256,14 @@ static void dispatch(struct hf_connection *connection, struct hf_http_exchange *
 {
     struct hf_http_request *request = &exchange->request;
     const struct hf_worker_private *priv = request->worker->priv;
+    bool is_internal = hf_connection_entrance(connection) == HF_ENTRANCE_INTERNAL;
+    const struct hf_http_route *routes = is_internal ? priv->internal_routes : priv->routes;
+    size_t count = is_internal ? priv->internal_route_count : priv->route_count;
     hf_connection_set_deadline(connection, UINT64_MAX);
     exchange->is_in_handler = true;
-    for (size_t i = 0; i < priv->route_count; i++) {
-        if (hf_slice_equal(request->path, hf_slice_of(priv->routes[i].path))) {
-            priv->routes[i].handler(request);
+    for (size_t i = 0; i < count; i++) {
+        if (hf_slice_equal(request->path, hf_slice_of(routes[i].path))) {
+            routes[i].handler(request);
             return;
         }
     }

@@ -72,7 +72,7 @@ static void launch(struct node_test *test, const char *port, const char *shutdow
         if (hf_log_init(config->log.level, config->log.file) != 0) {
             exit(99);
         }
-        int status = hf_node_run(config);
+        int status = hf_node_run(config, NULL);
         hf_log_fini();
         exit(status); /* so that the sanitizers have their say */
     }
