@@ -102,7 +102,7 @@ const struct hf_option hf__options[] = {
         "port for clients, server API and health; 0 = a free one"),
     STRING("http_server.internal_address", AT(http_server.internal_address), "", 0,
            "address of the internal listener; empty = http_server.address"),
-    INT("http_server.internal_port", AT(http_server.internal_port), "0", 0, 65535, 0,
+    INT("http_server.internal_port", AT(http_server.internal_port), "0", 0, 65535, HF_OPTION_EMPTY_TOO,
         "port of its own for server API, health and metrics; 0 = they share http_server.port"),
     FLAG("http_server.tls.enabled", AT(http_server.tls.enabled), "false",
          "TLS (1.2 or newer) on both listeners"),

@@ -156,8 +156,9 @@ static bool read_number(const char *text, bool has_units, int64_t *number)
 static enum hf_value_result set_number(const struct hf_option *option, void *base, const char *text,
                                        char *why)
 {
-    int64_t number;
-    if (!read_number(text, option->type == HF_OPTION_BYTES, &number) ||
+    int64_t number = 0;
+    bool is_zero = (option->flags & HF_OPTION_EMPTY_TOO) != 0 && text[0] == '\0';
+    if ((!is_zero && !read_number(text, option->type == HF_OPTION_BYTES, &number)) ||
         !is_in_range(option, number)) {
         return out_of_range(option, text, why);
     }

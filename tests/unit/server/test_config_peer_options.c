@@ -10,9 +10,11 @@ static void key_that_asks_for_what_is_not_offered_is_refused(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"{\"admin\":{\"enabled\":true}}", "admin.enabled"},
-        {"{\"prometheus\":{\"enabled\":true}}", "prometheus.enabled"},
-        {"{\"http_server\":{\"internal_port\":\"9000\"}}", "http_server.internal_port"},
-        {"{\"http_server\":{\"tls\":{\"enabled\":true}}}", "http_server.tls.enabled"},
+        {"{\"prometheus\":{\"native_histograms\":true}}", "prometheus.native_histograms"},
+        {"{\"http_server\":{\"tls_autocert\":{\"enabled\":true}}}",
+         "http_server.tls_autocert.enabled"},
+        {"{\"http_server\":{\"internal_tls\":{\"enabled\":true}}}",
+         "http_server.internal_tls.enabled"},
         {"{\"http_server\":{\"http3\":{\"enabled\":true}}}", "http_server.http3.enabled"},
         {"{\"client\":{\"token\":{\"jwks_public_endpoint\":\"http://h/jwks\"}}}",
          "client.token.jwks_public_endpoint"},
@@ -25,7 +27,6 @@ static void key_that_asks_for_what_is_not_offered_is_refused(void **state)
         {"{\"sse\":{\"enabled\":true}}", "sse.enabled"},
         {"{\"uni_http_stream\":{\"enabled\":true}}", "uni_http_stream.enabled"},
         {"{\"grpc_api\":{\"enabled\":true}}", "grpc_api.enabled"},
-        {"{\"http_api\":{\"external\":true}}", "http_api.external"},
         {"{\"engine\":{\"redis\":{\"cluster_address\":[\"a:1\"]}}}",
          "engine.redis.cluster_address"},
         {"{\"engine\":{\"redis\":{\"sentinel_address\":\"a:1\"}}}",
