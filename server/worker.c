@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -14,6 +15,7 @@
 #include "client/hub.h"
 #include "client/member.h"
 #include "log.h"
+#include "net/emulation.h"
 #include "net/http.h"
 #include "net/listener.h"
 #include "net/worker_loop.h"
@@ -30,6 +32,15 @@ struct update {
     SSL_CTX *tls[HF_ENTRANCES]; /* a reference each */
     uint64_t generation;
 };
+
+/* A message in an inbox. */
+struct letter {
+    STAILQ_ENTRY(letter) next;
+    size_t len;
+    char text[];
+};
+
+STAILQ_HEAD(letters, letter);
 
 /* A worker and what its thread and the node's share about it. */
 struct worker_thread {
@@ -52,6 +63,10 @@ struct worker_thread {
     struct event *command_event;
     struct hf_wheel_entry registry_timer;
     bool is_stopping;
+    /* what other workers have told */
+    pthread_mutex_t inbox_lock;
+    struct letters inbox; /* oldest first */
+    size_t inbox_bytes;
 };
 
 static struct worker_thread *thread_of(struct hf_worker *worker)
@@ -69,6 +84,28 @@ static void on_port(evutil_socket_t fd, short what, void *context)
     hf__loop_wake(worker);
     hf_port_dispatch(worker->port);
     hf_hub_flush(worker->hub);
+}
+
+static void on_bus(void *port_context, struct hf_bytes message)
+{
+    if (!hf_emulation_take(port_context, message)) {
+        hf_registry_on_bus(port_context, message);
+    }
+}
+
+static void read_inbox(struct worker_thread *thread)
+{
+    struct letters letters = STAILQ_HEAD_INITIALIZER(letters);
+    pthread_mutex_lock(&thread->inbox_lock);
+    STAILQ_CONCAT(&letters, &thread->inbox);
+    thread->inbox_bytes = 0;
+    pthread_mutex_unlock(&thread->inbox_lock);
+    while (!STAILQ_EMPTY(&letters)) {
+        struct letter *letter = STAILQ_FIRST(&letters);
+        STAILQ_REMOVE_HEAD(&letters, next);
+        (void)hf_emulation_take(&thread->worker, (struct hf_bytes){letter->text, letter->len});
+        free(letter);
+    }
 }
 
 static void on_registry_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
@@ -140,6 +177,7 @@ static void on_command(evutil_socket_t fd, short what, void *context)
         return; /* woken without a command */
     }
     take_update(thread);
+    read_inbox(thread);
     unsigned commands = atomic_load(&thread->commands);
     if ((commands & COMMAND_DRAIN) != 0) {
         start_draining(thread);
@@ -207,18 +245,19 @@ static bool open_parts(struct worker_thread *thread)
     worker->priv->admission = thread->options.admission;
     worker->hub = hf_hub_open(worker);
     worker->registry = hf_registry_open(worker);
+    worker->emulation = hf_emulation_open();
     worker->users = thread->options.users;
     const struct hf_port_callbacks callbacks = {
         .on_publication = hf_hub_on_publication,
         .on_lost = hf_hub_on_lost,
-        .on_bus = hf_registry_on_bus,
+        .on_bus = on_bus,
         .on_join = hf_member_on_join,
         .on_leave = hf_member_on_leave,
         .port_context = worker,
     };
     worker->port = hf_port_open(thread->options.engine, &callbacks);
-    if (worker->hub == NULL || worker->registry == NULL || worker->port == NULL ||
-        hf_token_verifiers_open(&worker->tokens, worker->config) != HF_OK) {
+    if (worker->hub == NULL || worker->registry == NULL || worker->emulation == NULL ||
+        worker->port == NULL || hf_token_verifiers_open(&worker->tokens, worker->config) != HF_OK) {
         return false;
     }
     worker->priv->on_turn_end = on_turn_end;
@@ -267,6 +306,7 @@ static void close_parts(struct worker_thread *thread)
     }
     hf_hub_close(worker->hub);
     hf_registry_close(worker->registry);
+    hf_emulation_close(worker->emulation);
     hf_token_verifiers_close(&worker->tokens);
     worker->priv->on_turn_end = NULL;
     hf__loop_close(worker);
@@ -305,6 +345,12 @@ static void free_thread(struct worker_thread *thread)
 {
     pthread_cond_destroy(&thread->start_told);
     pthread_mutex_destroy(&thread->start_lock);
+    while (!STAILQ_EMPTY(&thread->inbox)) {
+        struct letter *letter = STAILQ_FIRST(&thread->inbox);
+        STAILQ_REMOVE_HEAD(&thread->inbox, next);
+        free(letter);
+    }
+    pthread_mutex_destroy(&thread->inbox_lock);
     if (thread->command_fd >= 0) {
         close(thread->command_fd);
     }
@@ -327,6 +373,8 @@ int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **
     thread->start_result = 1;
     pthread_mutex_init(&thread->start_lock, NULL);
     pthread_cond_init(&thread->start_told, NULL);
+    pthread_mutex_init(&thread->inbox_lock, NULL);
+    STAILQ_INIT(&thread->inbox);
     thread->command_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (thread->command_fd < 0 || pthread_create(&thread->thread, NULL, run_worker, thread) != 0) {
         close_untaken(options);
@@ -386,6 +434,30 @@ int hf_worker_reload(struct hf_worker *worker, const struct hf_config *config,
 uint64_t hf_worker_generation(const struct hf_worker *worker)
 {
     return atomic_load(&((const struct worker_thread *)worker)->generation);
+}
+
+bool hf_worker_tell(struct hf_worker *worker, struct hf_bytes message)
+{
+    struct worker_thread *thread = thread_of(worker);
+    struct letter *letter = malloc(sizeof(*letter) + message.len);
+    if (letter == NULL) {
+        return false;
+    }
+    letter->len = message.len;
+    memcpy(letter->text, message.data, message.len);
+    pthread_mutex_lock(&thread->inbox_lock);
+    bool has_room = thread->inbox_bytes + message.len <= HF_WORKER_INBOX_MAX;
+    if (has_room) {
+        thread->inbox_bytes += message.len;
+        STAILQ_INSERT_TAIL(&thread->inbox, letter, next);
+    }
+    pthread_mutex_unlock(&thread->inbox_lock);
+    if (has_room) {
+        wake(thread);
+    } else {
+        free(letter);
+    }
+    return has_room;
 }
 
 void hf_worker_drain(struct hf_worker *worker)

@@ -182,6 +182,14 @@ struct hf_config_websocket {
     int64_t write_timeout_ms;          /* at least 1 */
 };
 
+/* http_stream, sse, emulation (always enabled), uni_sse, uni_http_stream, uni_websocket */
+struct hf_config_stream {
+    bool enabled;
+    char *handler_prefix;                 /* starts with '/' */
+    uint64_t max_request_body_size_bytes; /* uni_websocket: of one message */
+    int64_t write_timeout_ms;             /* uni_websocket only */
+};
+
 struct hf_config_channel {
     uint32_t max_length_bytes;
     char *private_prefix;     /* "" = no private channels */
@@ -240,7 +248,10 @@ struct hf_config_holdfast {
     uint64_t http_body_max_bytes;    /* request body of the server API */
     uint64_t http_header_max_bytes;  /* request line and headers of any request */
     int64_t http_timeout_ms;         /* a request must be complete within it */
-    int64_t http_idle_timeout_ms;    /* keep-alive connection without a request */
+    bool poll_enabled;
+    char *poll_handler_prefix;    /* starts with '/' */
+    int64_t poll_max_wait_ms;     /* a poll's longest wait; whole seconds */
+    int64_t http_idle_timeout_ms; /* keep-alive connection without a request */
     int64_t tls_handshake_timeout_ms;
 };
 
@@ -250,6 +261,12 @@ struct hf_config {
     struct hf_config_engine engine;
     struct hf_config_client client;
     struct hf_config_websocket websocket;
+    struct hf_config_stream http_stream;
+    struct hf_config_stream sse;
+    struct hf_config_stream emulation;
+    struct hf_config_stream uni_sse;
+    struct hf_config_stream uni_http_stream;
+    struct hf_config_stream uni_websocket;
     struct hf_config_channel channel;
     struct hf_config_http_api http_api;
     struct hf_config_health health;
