@@ -285,6 +285,9 @@ static bool build_routes(struct hf_node *node)
     if (result == HF_OK) {
         result = hf_health_add_routes(config, internal);
     }
+    if (result == HF_OK) {
+        result = hf_metrics_add_routes(config, internal);
+    }
     if (result == HF_OK && !config->websocket.disabled) {
         result =
             hf_routes_add(&node->routes, config->websocket.handler_prefix, "", hf_websocket_handle);

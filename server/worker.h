@@ -15,6 +15,7 @@
 
 #include "buffer.h"
 #include "config/config.h"
+#include "counters.h"
 #include "net/connection.h"
 #include "net/wheel.h"
 #include "token/token.h"
@@ -27,18 +28,6 @@ struct hf_hub;
 struct hf_node;
 struct hf_registry;
 struct hf_users;
-
-struct hf_worker_counters {
-    _Atomic uint64_t clients;       /* sessions that are connected now */
-    _Atomic uint64_t subscriptions; /* of these sessions, now */
-    _Atomic uint64_t channels;      /* with a subscriber here, now */
-    _Atomic uint64_t connections;   /* sockets, now */
-    _Atomic uint64_t messages_in, messages_out, bytes_in, bytes_out; /* ever */
-    _Atomic uint64_t frames_built; /* publication frames encoded here, ever */
-    _Atomic uint64_t writes;       /* writev calls, ever */
-    _Atomic uint64_t slow_disconnects;
-    _Atomic uint64_t tls_handshakes, tls_resumptions, tls_failures; /* ever */
-};
 
 struct hf_worker {
     struct hf_node *node;
@@ -57,22 +46,6 @@ struct hf_worker {
     struct hf_worker_counters counters;
     struct hf_worker_private *priv; /* worker_loop.h */
 };
-
-/* Counters have one writer, the worker's thread, so they need no atomic read-modify-write. */
-static inline uint64_t hf_counter_read(const _Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
-static inline void hf_counter_add(_Atomic uint64_t *counter, uint64_t amount)
-{
-    atomic_store_explicit(counter, hf_counter_read(counter) + amount, memory_order_relaxed);
-}
-
-static inline void hf_counter_sub(_Atomic uint64_t *counter, uint64_t amount)
-{
-    atomic_store_explicit(counter, hf_counter_read(counter) - amount, memory_order_relaxed);
-}
 
 /* --- for other workers of the node: any thread, until it is freed --------------------------- */
 

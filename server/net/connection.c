@@ -317,6 +317,9 @@ static void on_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
     struct hf_connection *connection =
         (struct hf_connection *)((char *)entry - offsetof(struct hf_connection, timer));
     if (connection->io_deadline_ms <= now_ms) {
+        if (connection->state_now == CONNECTION_OPEN && !connection->is_shaking) {
+            hf_counters_disconnect(&connection->worker->counters, HF_DISCONNECT_WRITE_ERROR);
+        }
         close_now(connection, HF_DISCONNECT_WRITE_ERROR);
         return;
     }
@@ -393,7 +396,7 @@ void hf_connection_send(struct hf_connection *connection, struct hf_frame *frame
         write_output(connection);
     }
     if (max != 0 && connection->output.bytes > max) {
-        hf_counter_add(&connection->worker->counters.slow_disconnects, 1);
+        hf_counters_disconnect(&connection->worker->counters, HF_DISCONNECT_SLOW);
         close_now(connection, HF_DISCONNECT_SLOW);
         return;
     }
