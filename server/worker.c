@@ -18,6 +18,7 @@
 #include "net/emulation.h"
 #include "net/http.h"
 #include "net/listener.h"
+#include "net/websocket_deflate.h"
 #include "net/worker_loop.h"
 
 enum {
@@ -310,6 +311,7 @@ static void close_parts(struct worker_thread *thread)
     hf_token_verifiers_close(&worker->tokens);
     worker->priv->on_turn_end = NULL;
     hf__loop_close(worker);
+    hf_websocket_deflate_close();
     hf_buffer_fini(&worker->encode);
 }
 

@@ -177,9 +177,12 @@ struct hf_config_client {
 
 struct hf_config_websocket {
     bool disabled;
-    char *handler_prefix;              /* starts with '/', does not end with it */
-    uint64_t message_size_limit_bytes; /* of one incoming message; at least 1 */
-    int64_t write_timeout_ms;          /* at least 1 */
+    char *handler_prefix;                /* starts with '/', does not end with it */
+    uint64_t message_size_limit_bytes;   /* of one incoming message, decompressed; at least 1 */
+    bool compression;                    /* permessage-deflate for clients that offer it */
+    uint64_t compression_min_size_bytes; /* shorter messages are sent as they are */
+    uint32_t compression_level;          /* 1 (fast) to 9 (small) */
+    int64_t write_timeout_ms;            /* at least 1 */
 };
 
 /* http_stream, sse, emulation (always enabled), uni_sse, uni_http_stream, uni_websocket */

@@ -95,7 +95,6 @@ static const struct hf_peer_key client_keys[] = {
 };
 
 static const struct hf_peer_key websocket_keys[] = {
-    ZERO("compression"), ZERO("compression_min_size"), LEAF("compression_level", "1"),
     ZERO("read_buffer_size"), ZERO("write_buffer_size"), ZERO("use_write_buffer_pool"),
     ZERO("decompressed_message_size_limit"), END,
 };

@@ -23,11 +23,18 @@ hf_http_handler hf_uni_websocket_handle;
 extern const struct hf_transport hf_websocket_json_transport;
 extern const struct hf_transport hf_uni_websocket_transport;
 extern const struct hf_transport hf_websocket_protobuf_transport;
+/* With permessage-deflate (websocket_deflate.h). */
+extern const struct hf_transport hf_websocket_json_deflate_transport;
+extern const struct hf_transport hf_websocket_protobuf_deflate_transport;
 
 /* --- between handshake and driver ----------------------------------------------------------- */
 
 struct hf_websocket;
 extern const struct hf_connection_driver hf__websocket_driver;
+
+bool hf__websocket_is_deflated(const struct hf_transport *transport);
+/* One frame. `first`: an opcode, perhaps with reserved bits. NULL: no memory. */
+struct hf_frame *hf__websocket_wrap(unsigned first, const char *data, size_t len);
 
 /* NULL: no memory. `transport`: one of those above. Holds a place of the node's admission until
  * the driver's on_closed, or until hf__websocket_free. */
