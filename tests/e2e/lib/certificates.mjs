@@ -33,3 +33,9 @@ export function issue(dir, authority, name = 'node') {
   );
   return { cert, key };
 }
+
+// certificatesFor(dir): the names of the files of a fresh authority and a node's certificate
+export function certificatesFor(dir) {
+  const authority = makeAuthority(dir);
+  return { ca: authority.cert, ...issue(dir, authority) };
+}
