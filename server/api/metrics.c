@@ -57,6 +57,7 @@ static const char *const framing_names[HF_FRAMINGS][2] = {
     [HF_FRAMING_WEBSOCKET_JSON_DEFLATE] = {"websocket", "json_deflate"},
     [HF_FRAMING_WEBSOCKET_PROTOBUF_DEFLATE] = {"websocket", "protobuf_deflate"},
     [HF_FRAMING_LINES] = {"http_stream", "json"},
+    [HF_FRAMING_CHUNKS] = {"http_stream", "protobuf"},
     [HF_FRAMING_SSE] = {"sse", "json"},
     [HF_FRAMING_UNI_WEBSOCKET] = {"uni_websocket", "json"},
     [HF_FRAMING_UNI_LINES] = {"uni_http_stream", "json"},

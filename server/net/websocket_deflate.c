@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "net/websocket_driver.h"
+#include "net/websocket_frame.h"
 
 enum {
     KEPT_BYTES = 128 * 1024, /* of a buffer between messages */

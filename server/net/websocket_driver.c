@@ -10,6 +10,7 @@
 #include "net/admission.h"
 #include "net/session_id.h"
 #include "net/websocket_deflate.h"
+#include "net/websocket_frame.h"
 #include "net/worker_loop.h"
 #include "utf8.h"
 #include "websocket.h"
@@ -17,7 +18,6 @@
 enum {
     GOODBYE_MS = 5000, /* for the peer's close frame */
     LINGER_MS = 1000,  /* for the peer to close after both close frames */
-    WRAP_MAX = INT32_MAX,
 };
 
 struct hf_websocket {
@@ -124,23 +124,6 @@ static void fail(struct hf_connection *connection, uint16_t code, const char *re
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-struct hf_frame *hf__websocket_wrap(unsigned first, const char *data, size_t len)
-{
-    if (len > WRAP_MAX) {
-        return NULL;
-    }
-    char header[HF_WEBSOCKET_SERVER_HEADER_MAX];
-    size_t header_len = hf_websocket_header(HF_WEBSOCKET_CONTINUATION, len, header);
-    header[0] = (char)((unsigned char)header[0] | first);
-    char *bytes;
-    struct hf_frame *frame = hf_frame_new(header_len + len, &bytes);
-    if (frame != NULL) {
-        memcpy(bytes, header, header_len);
-        memcpy(bytes + header_len, data, len);
-    }
-    return frame;
-}
-
 static struct hf_frame *wrap_text(const char *data, size_t len)
 {
     return hf__websocket_wrap(HF_WEBSOCKET_TEXT, data, len);
@@ -153,12 +136,12 @@ static struct hf_frame *wrap_binary(const char *data, size_t len)
 
 static struct hf_frame *wrap_text_deflated(const char *data, size_t len)
 {
-    return len > WRAP_MAX ? NULL : hf_websocket_deflate_wrap(HF_WEBSOCKET_TEXT, data, len);
+    return hf_websocket_deflate_wrap(HF_WEBSOCKET_TEXT, data, len);
 }
 
 static struct hf_frame *wrap_binary_deflated(const char *data, size_t len)
 {
-    return len > WRAP_MAX ? NULL : hf_websocket_deflate_wrap(HF_WEBSOCKET_BINARY, data, len);
+    return hf_websocket_deflate_wrap(HF_WEBSOCKET_BINARY, data, len);
 }
 
 static void transport_send(struct hf_connection *connection, struct hf_frame *frame)

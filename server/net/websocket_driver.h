@@ -33,9 +33,6 @@ struct hf_websocket;
 extern const struct hf_connection_driver hf__websocket_driver;
 
 bool hf__websocket_is_deflated(const struct hf_transport *transport);
-/* One frame. `first`: an opcode, perhaps with reserved bits. NULL: no memory. */
-struct hf_frame *hf__websocket_wrap(unsigned first, const char *data, size_t len);
-
 /* NULL: no memory. `transport`: one of those above. Holds a place of the node's admission until
  * the driver's on_closed, or until hf__websocket_free. */
 struct hf_websocket *hf__websocket_new(struct hf_worker *worker,
