@@ -155,14 +155,8 @@ int hf_history_remove(struct hf_port *port, struct hf_bytes channel, hf_done_cal
     return HF_OK;
 }
 
-int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback *callback,
-                void *context)
-{
-    return hf_bus_send_to(port, (struct hf_bytes){0}, message, callback, context);
-}
-
-int hf_bus_send_to(struct hf_port *port, struct hf_bytes node_name, struct hf_bytes message,
-                   hf_done_callback *callback, void *context)
+static int send_bus(struct hf_port *port, struct hf_bytes node_name, struct hf_bytes message,
+                    hf_done_callback *callback, void *context)
 {
     struct hf_request *request;
     int result = hf__port_request_new(port, HF_MAIL_BUS_SEND, message.len + 1 + node_name.len,
@@ -170,14 +164,29 @@ int hf_bus_send_to(struct hf_port *port, struct hf_bytes node_name, struct hf_by
     if (result != HF_OK) {
         return result;
     }
-    char *end = request->payload;
     request->callback.done = callback;
+    char *end = request->payload;
     *end++ = HF__BUS_MESSAGE;
     put(&end, message);
     request->bus.message = (struct hf_bytes){request->payload, message.len + 1};
     request->bus.target = put(&end, node_name);
     hf__port_send_request(port, request);
     return HF_OK;
+}
+
+int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback *callback,
+                void *context)
+{
+    return send_bus(port, (struct hf_bytes){0}, message, callback, context);
+}
+
+int hf_bus_send_to(struct hf_port *port, struct hf_bytes node_name, struct hf_bytes message,
+                   hf_done_callback *callback, void *context)
+{
+    if (node_name.len == 0 || node_name.len > HF_NODE_NAME_MAX) {
+        return HF_EINVAL;
+    }
+    return send_bus(port, node_name, message, callback, context);
 }
 
 /* --- watches -----------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ struct hf_node {
     struct hf_routes internal_routes; /* of the internal listener, when there is one */
     struct hf_reload reload;
     struct hf_admission admission;
-    struct hf_users *users;        /* NULL: connections of users are not limited */
+    struct hf_users *users;        /* owned */
     struct hf_worker **workers;    /* owned; the first `worker_count` have been started */
     _Atomic unsigned worker_count; /* workers that run already see it grow */
     int signal_fd;
@@ -492,12 +492,10 @@ static bool start(struct hf_node *node, const struct hf_config_source *source)
     hf_admission_init(&node->admission, config->client.connection_limit,
                       config->client.connection_rate_limit);
     raise_descriptor_limit();
-    if (config->client.user_connection_limit > 0) {
-        node->users = hf_users_new(config->client.user_connection_limit);
-        if (node->users == NULL) {
-            hf_log(HF_LOG_ERROR, "no memory to count users", "");
-            return false;
-        }
+    node->users = hf_users_new(config->client.user_connection_limit);
+    if (node->users == NULL) {
+        hf_log(HF_LOG_ERROR, "no memory to count users", "");
+        return false;
     }
     if (!hf_reload_open(&node->reload, config, source) || !take_signals(node) ||
         !open_engine(node) || !build_routes(node) || !start_workers(node) ||

@@ -12,8 +12,10 @@
 #include <openssl/ssl.h>
 
 #include "api/registry.h"
+#include "api/survey.h"
 #include "client/hub.h"
 #include "client/member.h"
+#include "client/user_command.h"
 #include "log.h"
 #include "net/emulation.h"
 #include "net/http.h"
@@ -89,7 +91,8 @@ static void on_port(evutil_socket_t fd, short what, void *context)
 
 static void on_bus(void *port_context, struct hf_bytes message)
 {
-    if (!hf_emulation_take(port_context, message)) {
+    if (!hf_emulation_take(port_context, message) && !hf_user_command_take(port_context, message) &&
+        !hf_survey_take(port_context, message)) {
         hf_registry_on_bus(port_context, message);
     }
 }
@@ -114,6 +117,7 @@ static void on_registry_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
     struct worker_thread *thread =
         (struct worker_thread *)((char *)entry - offsetof(struct worker_thread, registry_timer));
     hf_registry_tick(thread->worker.registry, now_ms);
+    hf_surveys_tick(thread->worker.surveys, now_ms);
     hf_members_refresh(&thread->worker, now_ms);
     hf_wheel_set(thread->worker.wheel, entry, now_ms + REGISTRY_TICK_MS);
 }
@@ -246,6 +250,7 @@ static bool open_parts(struct worker_thread *thread)
     worker->priv->admission = thread->options.admission;
     worker->hub = hf_hub_open(worker);
     worker->registry = hf_registry_open(worker);
+    worker->surveys = hf_surveys_open(worker);
     worker->emulation = hf_emulation_open();
     worker->users = thread->options.users;
     const struct hf_port_callbacks callbacks = {
@@ -257,8 +262,9 @@ static bool open_parts(struct worker_thread *thread)
         .port_context = worker,
     };
     worker->port = hf_port_open(thread->options.engine, &callbacks);
-    if (worker->hub == NULL || worker->registry == NULL || worker->emulation == NULL ||
-        worker->port == NULL || hf_token_verifiers_open(&worker->tokens, worker->config) != HF_OK) {
+    if (worker->hub == NULL || worker->registry == NULL || worker->surveys == NULL ||
+        worker->emulation == NULL || worker->port == NULL ||
+        hf_token_verifiers_open(&worker->tokens, worker->config) != HF_OK) {
         return false;
     }
     worker->priv->on_turn_end = on_turn_end;
@@ -302,6 +308,7 @@ static void close_parts(struct worker_thread *thread)
         hf_port_close(worker->port);
         worker->port = NULL;
     }
+    hf_surveys_close(worker->surveys);
     if (worker->hub != NULL) {
         hf_hub_flush(worker->hub);
     }

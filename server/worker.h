@@ -27,6 +27,7 @@ struct hf_http_route;
 struct hf_hub;
 struct hf_node;
 struct hf_registry;
+struct hf_surveys;
 struct hf_users;
 
 struct hf_worker {
@@ -37,9 +38,10 @@ struct hf_worker {
     struct hf_port *port;
     struct hf_hub *hub;             /* channels with subscribers on this worker */
     struct hf_registry *registry;   /* the nodes that were heard of */
+    struct hf_surveys *surveys;     /* questions to them */
     struct hf_emulation *emulation; /* streams that can be found by their session's id */
     struct hf_token_verifiers tokens;
-    struct hf_users *users; /* of the node; NULL: nobody's connections are counted */
+    struct hf_users *users; /* of the node */
     struct hf_wheel *wheel;
     uint64_t now_ms;         /* monotonic, refreshed every loop turn */
     struct hf_buffer encode; /* scratch for encoding; reset before use */
@@ -72,7 +74,7 @@ struct hf_worker_options {
     size_t internal_route_count;
     SSL_CTX *tls[HF_ENTRANCES]; /* NULL: without TLS */
     struct hf_admission *admission;
-    struct hf_users *users; /* NULL: connections of users are not limited */
+    struct hf_users *users;
 };
 
 /* Starts the worker's thread; it serves when this returns HF_OK. Else HF_ENOMEM. */

@@ -1,5 +1,7 @@
 #include "api/api.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -28,21 +30,18 @@ void hf_api_respond_failure(struct hf_http_request *request)
     respond_text(request, 500, "Internal Server Error");
 }
 
-void hf_api_respond(struct hf_http_request *request, const struct hf_buffer *body)
+void hf_api_respond_json(struct hf_http_request *request, struct hf_slice text)
 {
-    if (hf_buffer_failed(body)) {
-        hf_api_respond_failure(request);
-        return;
-    }
-    hf_http_respond(request, 200, APPLICATION_JSON, NULL, body->data, body->len);
+    hf_http_respond(request, 200, APPLICATION_JSON, NULL, text.data, text.len);
 }
 
-static int http_status(enum hf_error_code code)
+static int http_status(int code)
 {
     switch (code) {
     case HF_ERROR_UNKNOWN_CHANNEL:
     case HF_ERROR_METHOD_NOT_FOUND:
         return 404;
+    case HF_ERROR_LIMIT_EXCEEDED:
     case HF_ERROR_BAD_REQUEST:
     case HF_ERROR_NOT_AVAILABLE:
         return 400;
@@ -53,7 +52,7 @@ static int http_status(enum hf_error_code code)
     }
 }
 
-void hf_api_respond_error(struct hf_http_request *request, enum hf_error_code code)
+void hf_api_respond_error(struct hf_http_request *request, int code)
 {
     struct hf_buffer *body = &request->worker->encode;
     struct hf_slice mode = hf_http_header(request, "X-Centrifugo-Error-Mode");
@@ -64,11 +63,7 @@ void hf_api_respond_error(struct hf_http_request *request, enum hf_error_code co
     if (!is_bare) {
         HF_BUFFER_APPEND_LITERAL(body, "{\"error\":");
     }
-    HF_BUFFER_APPEND_LITERAL(body, "{\"code\":");
-    hf_buffer_append_u64(body, code);
-    HF_BUFFER_APPEND_LITERAL(body, ",\"message\":");
-    hf_json_append_string(body, hf_slice_of(hf_error_message(code)));
-    hf_buffer_append_char(body, '}');
+    hf_api_write_error(body, code);
     if (!is_bare) {
         hf_buffer_append_char(body, '}');
     }
@@ -78,22 +73,6 @@ void hf_api_respond_error(struct hf_http_request *request, enum hf_error_code co
     }
     hf_http_respond(request, is_bare ? http_status(code) : 200, APPLICATION_JSON, NULL, body->data,
                     body->len);
-}
-
-enum hf_error_code hf_api_engine_error(int result)
-{
-    if (result == HF_EUNRECOVERABLE) {
-        return HF_ERROR_UNRECOVERABLE_POSITION;
-    }
-    if (result == HF_EINVAL || result == HF_EUNSUPPORTED) {
-        static struct hf_log_limit limit;
-
-        if (hf_log_limit_pass(&limit, 1000, NULL)) {
-            hf_log(HF_LOG_ERROR, "the engine refused a request of the server API", "reason=%s",
-                   hf_error_text(result));
-        }
-    }
-    return HF_ERROR_INTERNAL;
 }
 
 /* --- the key -------------------------------------------------------------------------------- */
@@ -170,47 +149,98 @@ bool hf_api_admit(struct hf_http_request *request)
     return true;
 }
 
-/* --- routes --------------------------------------------------------------------------------- */
+/* --- a request that is one call ------------------------------------------------------------- */
 
-/* A method of the peer that is not offered. */
-static void not_offered(struct hf_http_request *request)
+struct http_call {
+    struct hf_api_call call; /* first */
+    struct hf_http_request *request;
+};
+
+static void on_answered(struct hf_api_call *call, int code, struct hf_slice text)
 {
-    if (hf_api_admit(request)) {
-        hf_log(HF_LOG_DEBUG, "a method of the server API that is not offered was called",
-               "path=%.*s", (int)request->path.len, request->path.data);
-        hf_api_respond_error(request, HF_ERROR_NOT_AVAILABLE);
+    struct hf_http_request *request = ((struct http_call *)call)->request;
+
+    free(call);
+    if (code == 0) {
+        hf_api_respond_json(request, text);
+    } else if (code == HF_API_FAILED) {
+        hf_api_respond_failure(request);
+    } else {
+        hf_api_respond_error(request, code);
     }
 }
 
+/* Parsed: runs the method. */
+static void run(struct hf_http_request *request, const struct hf_api_method *method,
+                const union hf_api_request *parameters)
+{
+    struct http_call *call = malloc(sizeof(*call));
+
+    if (call == NULL) {
+        hf_api_respond_failure(request);
+        return;
+    }
+    *call = (struct http_call){{.worker = request->worker, .answered = on_answered}, request};
+    method->run(&call->call, parameters);
+}
+
+/* The method's name is what follows the path's last slash: routes are exact. */
+static const struct hf_api_method *method_of(const struct hf_http_request *request)
+{
+    size_t start = request->path.len;
+
+    while (start > 0 && request->path.data[start - 1] != '/') {
+        start--;
+    }
+    return hf_api_find_method(hf_slice(request->path.data + start, request->path.len - start));
+}
+
+static void handle_call(struct hf_http_request *request)
+{
+    const struct hf_api_method *method = method_of(request);
+    union hf_api_request parameters;
+    struct hf_arena arena;
+
+    if (!hf_api_admit(request)) {
+        return;
+    }
+    hf_arena_init(&arena, 0);
+    switch (method->parse(request->body, &arena, request->worker->config, &parameters)) {
+    case HF_API_PARSED:
+        run(request, method, &parameters);
+        break;
+    case HF_API_PARSE_MALFORMED:
+        hf_api_respond_malformed(request);
+        break;
+    case HF_API_PARSE_TOO_MANY:
+        hf_api_respond_error(request, HF_ERROR_BAD_REQUEST);
+        break;
+    case HF_API_PARSE_NO_MEMORY:
+        hf_api_respond_failure(request);
+        break;
+    }
+    hf_arena_fini(&arena);
+}
+
+/* --- routes --------------------------------------------------------------------------------- */
+
 int hf_api_add_routes(const struct hf_config *config, struct hf_routes *routes)
 {
-    static const struct hf_http_route methods[] = {
-        {"/publish", hf_api_publish},
-        {"/broadcast", hf_api_broadcast},
-        {"/history", hf_api_history},
-        {"/history_remove", hf_api_history_remove},
-        {"/info", hf_api_info},
-        {"/subscribe", not_offered},
-        {"/unsubscribe", not_offered},
-        {"/disconnect", not_offered},
-        {"/refresh", not_offered},
-        {"/presence", hf_api_presence},
-        {"/presence_stats", hf_api_presence_stats},
-        {"/channels", not_offered},
-        {"/batch", not_offered},
-        {"/rpc", not_offered},
-    };
+    const char *prefix = config->http_api.handler_prefix;
+    int rc;
 
     if (config->http_api.disabled) {
         return HF_OK;
     }
-    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        int rc = hf_routes_add(routes, config->http_api.handler_prefix, methods[i].path,
-                               methods[i].handler);
-
-        if (rc != HF_OK) {
-            return rc;
-        }
+    rc = hf_routes_add(routes, prefix, "", hf_api_commands);
+    if (rc == HF_OK) {
+        rc = hf_routes_add(routes, prefix, "/batch", hf_api_batch);
     }
-    return HF_OK;
+    for (size_t i = 0; i < hf_api_method_count && rc == HF_OK; i++) {
+        char suffix[32];
+
+        (void)snprintf(suffix, sizeof(suffix), "/%s", hf_api_methods[i].name);
+        rc = hf_routes_add(routes, prefix, suffix, handle_call);
+    }
+    return rc;
 }

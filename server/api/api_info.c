@@ -40,20 +40,13 @@ static void write_node(void *context, const struct hf_node_info *info)
     hf_buffer_append_char(body, '}');
 }
 
-void hf_api_info(struct hf_http_request *http)
+void hf_api_info(struct hf_api_call *call, const union hf_api_request *request)
 {
-    struct writing writing = {.body = &http->worker->encode};
+    struct writing writing = {.body = hf_api_result_begin(call)};
 
-    if (!hf_api_admit(http)) {
-        return;
-    }
-    if (hf_api_parse_empty(http->body) != HF_API_PARSED) {
-        hf_api_respond_malformed(http);
-        return;
-    }
-    hf_buffer_reset(writing.body);
-    HF_BUFFER_APPEND_LITERAL(writing.body, "{\"result\":{\"nodes\":[");
-    hf_registry_each(http->worker->registry, write_node, &writing);
-    HF_BUFFER_APPEND_LITERAL(writing.body, "]}}");
-    hf_api_respond(http, writing.body);
+    (void)request;
+    HF_BUFFER_APPEND_LITERAL(writing.body, "{\"nodes\":[");
+    hf_registry_each(call->worker->registry, write_node, &writing);
+    HF_BUFFER_APPEND_LITERAL(writing.body, "]}");
+    hf_api_result_end(call);
 }

@@ -2,53 +2,27 @@
 
 #include "api/api_internal.h"
 #include "client/session_channel.h"
-#include "log.h"
 
 /* --- what publish and broadcast share ------------------------------------------------------- */
 
-/* Reads the body. 0, or the error to answer with; *is_malformed: HTTP 400 instead. */
-static int parse(struct hf_http_request *http, struct hf_arena *arena,
-                 struct hf_api_publish_request *request, bool *is_malformed)
+/* The payload in *data, wherever it came from. 0 or an error. */
+static int settle_data(const struct hf_api_publish_request *request, struct hf_arena *arena,
+                       struct hf_slice *data)
 {
-    size_t channels_max = http->worker->config->holdfast.broadcast_channels_max;
-
-    *is_malformed = false;
-    switch (hf_api_parse_publish(http->body, arena, channels_max, request)) {
-    case HF_API_PARSED:
-        return 0;
-    case HF_API_PARSE_MALFORMED:
-        *is_malformed = true;
-        return HF_ERROR_BAD_REQUEST;
-    case HF_API_PARSE_TOO_MANY:
-        hf_log(HF_LOG_DEBUG, "broadcast to more channels than holdfast.broadcast_channels_max",
-               "max=%zu", channels_max);
-        return HF_ERROR_BAD_REQUEST;
-    case HF_API_PARSE_NO_MEMORY:
-        break;
-    }
-    return HF_ERROR_INTERNAL;
-}
-
-/* The payload in `data`, wherever it came from. 0 or an error. */
-static int settle_data(struct hf_api_publish_request *request, struct hf_arena *arena)
-{
-    bool is_memory;
-
-    if (hf_slice_is_empty(request->b64data) ||
-        hf_api_decode_base64(request->b64data, arena, &request->data, &is_memory)) {
-        return 0;
-    }
-    return is_memory ? HF_ERROR_INTERNAL : HF_ERROR_BAD_REQUEST;
+    *data = request->data;
+    return hf_slice_is_empty(request->b64data)
+               ? 0
+               : hf_api_decode_base64(request->b64data, arena, data);
 }
 
 /* Publishes into one channel. 0 (the callback follows) or an error. */
 static int start(struct hf_worker *worker, struct hf_slice channel,
-                 const struct hf_api_publish_request *request, hf_publish_callback *callback,
-                 void *context)
+                 const struct hf_api_publish_request *request, struct hf_slice data,
+                 hf_publish_callback *callback, void *context)
 {
     struct hf_publish_params params = {
         .channel = {channel.data, channel.len},
-        .fields = {.data = {request->data.data, request->data.len},
+        .fields = {.data = {data.data, data.len},
                    .tags = {request->tags.data, request->tags.len},
                    .version = request->version,
                    .delta = request->delta},
@@ -58,13 +32,11 @@ static int start(struct hf_worker *worker, struct hf_slice channel,
     struct hf_channel_ref ref;
     int rc;
 
-    if (hf_slice_is_empty(channel)) {
-        return HF_ERROR_BAD_REQUEST;
+    rc = hf_api_find_channel(worker, channel, &ref);
+    if (rc != 0) {
+        return rc;
     }
-    if (hf_channel_lookup(worker->config, channel.data, channel.len, &ref) != HF_CHANNEL_OK) {
-        return HF_ERROR_UNKNOWN_CHANNEL;
-    }
-    rc = hf_channel_check_data(ref.options, request->data, hf_slice_is_empty(request->b64data));
+    rc = hf_channel_check_data(ref.options, data, hf_slice_is_empty(request->b64data));
     if (rc != 0) {
         return rc;
     }
@@ -75,12 +47,12 @@ static int start(struct hf_worker *worker, struct hf_slice channel,
     return rc == HF_OK ? 0 : (int)hf_api_engine_error(rc);
 }
 
-/* {"result":{"offset":1,"epoch":"..."}}, both absent without history. */
+/* {"offset":1,"epoch":"..."}, both absent without history. */
 static void write_result(struct hf_buffer *body, struct hf_position position)
 {
     char epoch[HF_EPOCH_TEXT_SIZE];
 
-    HF_BUFFER_APPEND_LITERAL(body, "{\"result\":{");
+    hf_buffer_append_char(body, '{');
     if (position.offset != 0) {
         HF_BUFFER_APPEND_LITERAL(body, "\"offset\":");
         hf_buffer_append_u64(body, position.offset);
@@ -88,48 +60,38 @@ static void write_result(struct hf_buffer *body, struct hf_position position)
         hf_buffer_append(body, epoch, hf_epoch_format(position.epoch, epoch));
         hf_buffer_append_char(body, '"');
     }
-    HF_BUFFER_APPEND_LITERAL(body, "}}");
+    hf_buffer_append_char(body, '}');
 }
 
 /* --- publish -------------------------------------------------------------------------------- */
 
 static void on_published(void *context, int rc, struct hf_position position)
 {
-    struct hf_http_request *http = context;
-    struct hf_buffer *body = &http->worker->encode;
+    struct hf_api_call *call = context;
 
     if (rc != HF_OK) {
-        hf_api_respond_error(http, hf_api_engine_error(rc));
+        hf_api_answer_error(call, hf_api_engine_error(rc));
         return;
     }
-    hf_buffer_reset(body);
-    write_result(body, position);
-    hf_api_respond(http, body);
+    write_result(hf_api_result_begin(call), position);
+    hf_api_result_end(call);
 }
 
-void hf_api_publish(struct hf_http_request *http)
+void hf_api_publish(struct hf_api_call *call, const union hf_api_request *request)
 {
-    struct hf_api_publish_request request;
     struct hf_arena arena;
-    bool is_malformed;
+    struct hf_slice data;
     int rc;
 
-    if (!hf_api_admit(http)) {
-        return;
-    }
     hf_arena_init(&arena, 0);
-    rc = parse(http, &arena, &request, &is_malformed);
+    rc = settle_data(&request->publish, &arena, &data);
     if (rc == 0) {
-        rc = settle_data(&request, &arena);
-    }
-    if (rc == 0) {
-        rc = start(http->worker, request.channel, &request, on_published, http);
+        rc = start(call->worker, request->publish.channel, &request->publish, data, on_published,
+                   call);
     }
     hf_arena_fini(&arena);
-    if (is_malformed) {
-        hf_api_respond_malformed(http);
-    } else if (rc != 0) {
-        hf_api_respond_error(http, (enum hf_error_code)rc);
+    if (rc != 0) {
+        hf_api_answer_error(call, rc);
     }
 }
 
@@ -145,46 +107,45 @@ struct slot {
 };
 
 struct broadcast {
-    struct hf_http_request *http;
+    struct hf_api_call *call;
     size_t open; /* answers that are missing, and one while publishing goes on */
     size_t count;
     struct slot slots[]; /* in the order of the channels */
 };
 
-static void write_slot_error(struct hf_buffer *body, int code)
+/* {"result":...} or {"error":...} */
+static void write_slot(struct hf_buffer *body, const struct slot *slot)
 {
-    HF_BUFFER_APPEND_LITERAL(body, "{\"error\":{\"code\":");
-    hf_buffer_append_u64(body, (uint64_t)code);
-    HF_BUFFER_APPEND_LITERAL(body, ",\"message\":");
-    hf_json_append_string(body, hf_slice_of(hf_error_message((uint32_t)code)));
-    HF_BUFFER_APPEND_LITERAL(body, "}}");
+    if (slot->error != 0) {
+        HF_BUFFER_APPEND_LITERAL(body, "{\"error\":");
+        hf_api_write_error(body, slot->error);
+    } else {
+        HF_BUFFER_APPEND_LITERAL(body, "{\"result\":");
+        write_result(body, slot->position);
+    }
+    hf_buffer_append_char(body, '}');
 }
 
 /* Answers when nothing is missing any more. */
 static void broadcast_release(struct broadcast *broadcast)
 {
-    struct hf_buffer *body = &broadcast->http->worker->encode;
+    struct hf_api_call *call = broadcast->call;
+    struct hf_buffer *body;
 
     if (--broadcast->open > 0) {
         return;
     }
-    hf_buffer_reset(body);
-    HF_BUFFER_APPEND_LITERAL(body, "{\"result\":{\"responses\":[");
+    body = hf_api_result_begin(call);
+    HF_BUFFER_APPEND_LITERAL(body, "{\"responses\":[");
     for (size_t i = 0; i < broadcast->count; i++) {
-        const struct slot *slot = &broadcast->slots[i];
-
         if (i > 0) {
             hf_buffer_append_char(body, ',');
         }
-        if (slot->error != 0) {
-            write_slot_error(body, slot->error);
-        } else {
-            write_result(body, slot->position);
-        }
+        write_slot(body, &broadcast->slots[i]);
     }
-    HF_BUFFER_APPEND_LITERAL(body, "]}}");
-    hf_api_respond(broadcast->http, body);
+    HF_BUFFER_APPEND_LITERAL(body, "]}");
     free(broadcast);
+    hf_api_result_end(call);
 }
 
 static void on_slot_published(void *context, int rc, struct hf_position position)
@@ -197,8 +158,8 @@ static void on_slot_published(void *context, int rc, struct hf_position position
 }
 
 /* 0 (an answer follows) or an error. */
-static int broadcast_start(struct hf_http_request *http,
-                           const struct hf_api_publish_request *request)
+static int broadcast_start(struct hf_api_call *call, const struct hf_api_publish_request *request,
+                           struct hf_slice data)
 {
     struct broadcast *broadcast;
 
@@ -209,14 +170,15 @@ static int broadcast_start(struct hf_http_request *http,
     if (broadcast == NULL) {
         return HF_ERROR_INTERNAL;
     }
-    broadcast->http = http;
+    broadcast->call = call;
     broadcast->count = request->channel_count;
     broadcast->open = 1;
     for (size_t i = 0; i < broadcast->count; i++) {
         struct slot *slot = &broadcast->slots[i];
 
         slot->broadcast = broadcast;
-        slot->error = start(http->worker, request->channels[i], request, on_slot_published, slot);
+        slot->error =
+            start(call->worker, request->channels[i], request, data, on_slot_published, slot);
         if (slot->error == 0) {
             broadcast->open++;
         }
@@ -225,28 +187,19 @@ static int broadcast_start(struct hf_http_request *http,
     return 0;
 }
 
-void hf_api_broadcast(struct hf_http_request *http)
+void hf_api_broadcast(struct hf_api_call *call, const union hf_api_request *request)
 {
-    struct hf_api_publish_request request;
     struct hf_arena arena;
-    bool is_malformed;
+    struct hf_slice data;
     int rc;
 
-    if (!hf_api_admit(http)) {
-        return;
-    }
     hf_arena_init(&arena, 0);
-    rc = parse(http, &arena, &request, &is_malformed);
+    rc = settle_data(&request->publish, &arena, &data);
     if (rc == 0) {
-        rc = settle_data(&request, &arena);
-    }
-    if (rc == 0) {
-        rc = broadcast_start(http, &request);
+        rc = broadcast_start(call, &request->publish, data);
     }
     hf_arena_fini(&arena);
-    if (is_malformed) {
-        hf_api_respond_malformed(http);
-    } else if (rc != 0) {
-        hf_api_respond_error(http, (enum hf_error_code)rc);
+    if (rc != 0) {
+        hf_api_answer_error(call, rc);
     }
 }

@@ -1,6 +1,8 @@
 #include <string.h>
 
 #include "api/api_internal.h"
+#include "base64.h"
+#include "log.h"
 
 static enum hf_api_parse_result result_of(enum hf_json_status status)
 {
@@ -97,21 +99,26 @@ static bool take_channels(struct hf_json *json, struct hf_arena *arena, size_t c
     return true;
 }
 
-enum hf_api_parse_result hf_api_parse_publish(struct hf_slice body, struct hf_arena *arena,
-                                              size_t channels_max,
-                                              struct hf_api_publish_request *request)
+enum hf_api_parse_result hf_api_parse_publish(struct hf_slice text, struct hf_arena *arena,
+                                              const struct hf_config *config,
+                                              union hf_api_request *parameters)
 {
+    size_t channels_max = config->holdfast.broadcast_channels_max;
+    struct hf_api_publish_request *request = &parameters->publish;
     struct hf_json json;
     struct hf_json_key key;
 
     memset(request, 0, sizeof(*request));
-    hf_json_init(&json, body, HF_JSON_MAX_DEPTH);
+    hf_json_init(&json, text, HF_JSON_MAX_DEPTH);
     (void)hf_json_object_begin(&json);
     while (!hf_json_failed(&json) && hf_json_object_next(&json, &key)) {
         if (hf_json_key_is(&key, HF_SLICE("channel"))) {
             take_string(&json, arena, &request->channel);
         } else if (hf_json_key_is(&key, HF_SLICE("channels"))) {
             if (!take_channels(&json, arena, channels_max, request)) {
+                hf_log(HF_LOG_DEBUG,
+                       "broadcast to more channels than holdfast.broadcast_channels_max", "max=%zu",
+                       channels_max);
                 return HF_API_PARSE_TOO_MANY;
             }
         } else if (hf_json_key_is(&key, HF_SLICE("data"))) {
@@ -158,14 +165,17 @@ static void take_since(struct hf_json *json, struct hf_arena *arena,
     }
 }
 
-enum hf_api_parse_result hf_api_parse_history(struct hf_slice body, struct hf_arena *arena,
-                                              struct hf_api_history_request *request)
+enum hf_api_parse_result hf_api_parse_history(struct hf_slice text, struct hf_arena *arena,
+                                              const struct hf_config *config,
+                                              union hf_api_request *parameters)
 {
+    struct hf_api_history_request *request = &parameters->history;
     struct hf_json json;
     struct hf_json_key key;
 
     memset(request, 0, sizeof(*request));
-    hf_json_init(&json, body, HF_JSON_MAX_DEPTH);
+    hf_json_init(&json, text, HF_JSON_MAX_DEPTH);
+    (void)config;
     (void)hf_json_object_begin(&json);
     while (!hf_json_failed(&json) && hf_json_object_next(&json, &key)) {
         if (hf_json_key_is(&key, HF_SLICE("channel"))) {
@@ -185,11 +195,52 @@ enum hf_api_parse_result hf_api_parse_history(struct hf_slice body, struct hf_ar
     return result_of(hf_json_end(&json));
 }
 
-enum hf_api_parse_result hf_api_parse_empty(struct hf_slice body)
+/* The one string that the method takes. */
+static enum hf_api_parse_result parse_text(struct hf_slice text, struct hf_arena *arena,
+                                           struct hf_slice name, struct hf_slice *value)
+{
+    struct hf_json json;
+    struct hf_json_key key;
+
+    *value = (struct hf_slice){0};
+    hf_json_init(&json, text, HF_JSON_MAX_DEPTH);
+    (void)hf_json_object_begin(&json);
+    while (!hf_json_failed(&json) && hf_json_object_next(&json, &key)) {
+        if (hf_json_key_is(&key, name)) {
+            take_string(&json, arena, value);
+        } else {
+            (void)hf_json_skip(&json);
+        }
+    }
+    return result_of(hf_json_end(&json));
+}
+
+enum hf_api_parse_result hf_api_parse_channels(struct hf_slice text, struct hf_arena *arena,
+                                               const struct hf_config *config,
+                                               union hf_api_request *parameters)
+{
+    (void)config;
+    return parse_text(text, arena, HF_SLICE("pattern"), &parameters->text);
+}
+
+enum hf_api_parse_result hf_api_parse_rpc(struct hf_slice text, struct hf_arena *arena,
+                                          const struct hf_config *config,
+                                          union hf_api_request *parameters)
+{
+    (void)config;
+    return parse_text(text, arena, HF_SLICE("method"), &parameters->text);
+}
+
+enum hf_api_parse_result hf_api_parse_empty(struct hf_slice text, struct hf_arena *arena,
+                                            const struct hf_config *config,
+                                            union hf_api_request *parameters)
 {
     struct hf_json json;
 
-    hf_json_init(&json, body, HF_JSON_MAX_DEPTH);
+    (void)arena;
+    (void)config;
+    (void)parameters;
+    hf_json_init(&json, text, HF_JSON_MAX_DEPTH);
     if (hf_json_peek(&json) != HF_JSON_OBJECT) {
         return HF_API_PARSE_MALFORMED;
     }
@@ -197,55 +248,55 @@ enum hf_api_parse_result hf_api_parse_empty(struct hf_slice body)
     return result_of(hf_json_end(&json));
 }
 
-/* 0-63, or -1. */
-static int base64_value(char c)
+/* --- commands on users ---------------------------------------------------------------------- */
+
+static enum hf_api_parse_result parse_user(enum hf_user_command_kind kind, struct hf_slice text,
+                                           struct hf_arena *arena, union hf_api_request *parameters)
 {
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    return result_of(hf_user_command_parse(kind, text, arena, &parameters->user));
 }
 
-bool hf_api_decode_base64(struct hf_slice text, struct hf_arena *arena, struct hf_slice *out,
-                          bool *is_memory)
+enum hf_api_parse_result hf_api_parse_subscribe(struct hf_slice text, struct hf_arena *arena,
+                                                const struct hf_config *config,
+                                                union hf_api_request *parameters)
 {
-    size_t padding = 0;
-    uint32_t bits = 0;
-    char *bytes;
-    size_t len = 0;
+    (void)config;
+    return parse_user(HF_USER_SUBSCRIBE, text, arena, parameters);
+}
 
-    *is_memory = false;
-    *out = (struct hf_slice){0};
-    if (text.len == 0 || text.len % 4 != 0) {
-        return text.len == 0;
-    }
-    while (padding < 2 && text.data[text.len - 1 - padding] == '=') {
-        padding++;
-    }
-    bytes = hf_arena_alloc(arena, text.len / 4 * 3);
-    if (bytes == NULL) {
-        *is_memory = true;
-        return false;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        int value = i < text.len - padding ? base64_value(text.data[i]) : 0;
+enum hf_api_parse_result hf_api_parse_unsubscribe(struct hf_slice text, struct hf_arena *arena,
+                                                  const struct hf_config *config,
+                                                  union hf_api_request *parameters)
+{
+    (void)config;
+    return parse_user(HF_USER_UNSUBSCRIBE, text, arena, parameters);
+}
 
-        if (value < 0) {
-            return false;
-        }
-        bits = bits << 6 | (uint32_t)value;
-        if (i % 4 == 3) {
-            bytes[len++] = (char)(unsigned char)(bits >> 16);
-            bytes[len++] = (char)(unsigned char)(bits >> 8);
-            bytes[len++] = (char)(unsigned char)bits;
-        }
+enum hf_api_parse_result hf_api_parse_disconnect(struct hf_slice text, struct hf_arena *arena,
+                                                 const struct hf_config *config,
+                                                 union hf_api_request *parameters)
+{
+    (void)config;
+    return parse_user(HF_USER_DISCONNECT, text, arena, parameters);
+}
+
+enum hf_api_parse_result hf_api_parse_refresh(struct hf_slice text, struct hf_arena *arena,
+                                              const struct hf_config *config,
+                                              union hf_api_request *parameters)
+{
+    (void)config;
+    return parse_user(HF_USER_REFRESH, text, arena, parameters);
+}
+
+int hf_api_decode_base64(struct hf_slice text, struct hf_arena *arena, struct hf_slice *out)
+{
+    switch (hf_base64_decode_arena(text, arena, out)) {
+    case HF_BASE64_OK:
+        return 0;
+    case HF_BASE64_MALFORMED:
+        return HF_ERROR_BAD_REQUEST;
+    case HF_BASE64_NO_MEMORY:
+        break;
     }
-    *out = hf_slice(bytes, len - padding);
-    return true;
+    return HF_ERROR_INTERNAL;
 }

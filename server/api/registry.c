@@ -5,6 +5,7 @@
 
 #include <holdfast/engine.h>
 
+#include "client/users.h"
 #include "json.h"
 #include "log.h"
 #include "node.h"
@@ -52,6 +53,16 @@ static uint64_t count_channels(const struct hf_node *node, uint64_t most_of_a_wo
     return watched < sum_of_workers ? watched : sum_of_workers;
 }
 
+/* Those without a name count as one user. */
+static uint64_t count_users(struct hf_users *users, uint64_t clients)
+{
+    uint64_t named;
+    uint64_t connections;
+
+    hf_users_count(users, &named, &connections);
+    return named + (clients > connections ? 1 : 0);
+}
+
 static void describe_self(const struct hf_registry *registry, struct hf_node_info *info)
 {
     const struct hf_node *node = registry->worker->node;
@@ -74,7 +85,7 @@ static void describe_self(const struct hf_registry *registry, struct hf_node_inf
         most = channels > most ? channels : most;
     }
     info->num_channels = count_channels(node, most, sum);
-    info->num_users = info->num_clients > 0 ? 1 : 0; /* without tokens everyone is "" */
+    info->num_users = count_users(registry->worker->users, info->num_clients);
 }
 
 /* --- telling -------------------------------------------------------------------------------- */
@@ -201,6 +212,8 @@ static void hear_node(struct hf_registry *registry, const struct hf_node_info *i
     }
     if (*link != NULL) {
         remove_peer(registry, link);
+    } else {
+        registry->tell_at_ms = 0; /* it does not know us either: with the next tick */
     }
     peer->next = registry->peers;
     registry->peers = peer;

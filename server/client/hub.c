@@ -5,6 +5,7 @@
 
 #include <openssl/rand.h>
 
+#include "client/directory.h"
 #include "client/member.h"
 #include "client/publication_frame.h"
 #include "client/session_internal.h"
@@ -24,6 +25,7 @@ struct hf_hub {
     uint64_t seed[2]; /* of the hash: channel names are chosen by clients */
     uint64_t random;  /* state of hf_hub_random, never 0 */
     struct hf_members members;
+    struct hf_directory directory;
     struct hf_session_output output;
     struct hf_arena arena; /* of the frame that is being decoded */
     struct hf_frame *ping_frames[HF_FRAMINGS];
@@ -105,6 +107,17 @@ static struct hf_hub_entry *find_hashed(const struct hf_hub *hub, struct hf_slic
 struct hf_hub_entry *hf_hub_find(const struct hf_hub *hub, struct hf_slice channel)
 {
     return find_hashed(hub, channel, hash_of(hub, channel));
+}
+
+void hf_hub_each(const struct hf_hub *hub,
+                 void (*visit)(void *context, const struct hf_hub_entry *entry), void *context)
+{
+    for (size_t i = 0; i < hub->bucket_count; i++) {
+        for (const struct hf_hub_entry *entry = hub->buckets[i]; entry != NULL;
+             entry = entry->next) {
+            visit(context, entry);
+        }
+    }
 }
 
 /* Doubles or halves the table. Without memory it stays as it is, only slower or larger. */
@@ -413,6 +426,7 @@ struct hf_hub *hf_hub_open(struct hf_worker *worker)
     }
     hub->random |= 1;
     TAILQ_INIT(&hub->members);
+    hf_directory_init(&hub->directory, hub);
     hf_session_output_init(&hub->output);
     /* Decoded commands are larger than their text, at worst by the size of a structure per few
      * bytes of a map. */
@@ -430,6 +444,7 @@ void hf_hub_close(struct hf_hub *hub)
             hf_frame_unref(hub->ping_frames[framing]);
         }
     }
+    hf_directory_fini(&hub->directory);
     hf_arena_fini(&hub->arena);
     hf_session_output_fini(&hub->output);
     free(hub->buckets);
@@ -444,6 +459,11 @@ void hf_hub_flush(struct hf_hub *hub)
 struct hf_members *hf_hub_members(struct hf_hub *hub)
 {
     return &hub->members;
+}
+
+struct hf_directory *hf_hub_directory(struct hf_hub *hub)
+{
+    return &hub->directory;
 }
 
 struct hf_session_output *hf_hub_output(struct hf_hub *hub)

@@ -21,6 +21,7 @@
 #include "net/transport.h"
 #include "slice.h"
 
+struct hf_directory;
 struct hf_hub;
 struct hf_members;
 struct hf_subscription;
@@ -63,6 +64,10 @@ void hf_hub_flush(struct hf_hub *hub);
 /* The channel's entry, or NULL when nobody here listens. */
 struct hf_hub_entry *hf_hub_find(const struct hf_hub *hub, struct hf_slice channel);
 
+/* Calls `visit` for every channel with subscribers. It must not add or remove any. */
+void hf_hub_each(const struct hf_hub *hub,
+                 void (*visit)(void *context, const struct hf_hub_entry *entry), void *context);
+
 /* A keyed hash of a channel's name: equal for equal names, and nobody outside can make others so.
  */
 uint64_t hf_hub_hash(const struct hf_hub *hub, struct hf_slice channel);
@@ -83,6 +88,8 @@ static inline struct hf_slice hf_hub_entry_channel(const struct hf_hub_entry *en
 
 /* Those of this worker's subscriptions whose presence is refreshed (member.h). */
 struct hf_members *hf_hub_members(struct hf_hub *hub);
+/* This worker's sessions by user. */
+struct hf_directory *hf_hub_directory(struct hf_hub *hub);
 
 /* What sessions of a worker share. */
 struct hf_session_output *hf_hub_output(struct hf_hub *hub);

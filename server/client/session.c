@@ -1,8 +1,11 @@
 #include "client/session.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "client/directory.h"
 #include "client/session_internal.h"
+#include "client/session_server.h"
 #include "log.h"
 
 struct hf_session *hf_session_open(struct hf_worker *worker, const struct hf_transport *transport,
@@ -38,6 +41,8 @@ static void leave(struct hf_session *session)
         hf_subscription_free(session->subscriptions[session->subscription_count - 1]);
     }
     hf_session_drop_waiting(session);
+    hf_session_drop_deferred(session);
+    hf_directory_remove(hf_hub_directory(session->worker->hub), session);
     hf_session_identity_leave(session);
     free(session->subscriptions);
     session->subscriptions = NULL;
@@ -46,7 +51,8 @@ static void leave(struct hf_session *session)
     session->pong_at_ms = HF_SESSION_NEVER;
 }
 
-void hf_session_disconnect(struct hf_session *session, enum hf_disconnect_code code)
+/* reason: NUL-terminated. */
+static void disconnect(struct hf_session *session, uint32_t code, const char *reason)
 {
     if (hf_session_is_closing(session)) {
         return;
@@ -54,9 +60,23 @@ void hf_session_disconnect(struct hf_session *session, enum hf_disconnect_code c
     leave(session);
     hf_session_flush(session);
     hf_counters_disconnect(&session->worker->counters, code);
-    hf_log(HF_LOG_DEBUG, "client disconnected by server", "code=%d reason=%s", (int)code,
-           hf_disconnect_reason(code));
-    session->transport->close(session->connection, code, hf_disconnect_reason(code));
+    hf_log(HF_LOG_DEBUG, "client disconnected by server", "code=%u reason=%s", code, reason);
+    session->transport->close(session->connection, code, reason);
+}
+
+void hf_session_disconnect(struct hf_session *session, enum hf_disconnect_code code)
+{
+    disconnect(session, code, hf_disconnect_reason(code));
+}
+
+void hf_session_disconnect_saying(struct hf_session *session, uint32_t code, struct hf_slice reason)
+{
+    char text[HF_DISCONNECT_REASON_MAX + 1];
+    size_t len = reason.len < sizeof(text) ? reason.len : sizeof(text) - 1;
+
+    memcpy(text, reason.data, len);
+    text[len] = '\0';
+    disconnect(session, code, text);
 }
 
 /* What a unidirectional client is told instead of the error, as it gets no replies. */

@@ -1,5 +1,7 @@
 #include "client/session_internal.h"
 
+#include "client/directory.h"
+#include "client/user_command.h"
 #include "client/users.h"
 #include "log.h"
 
@@ -51,13 +53,13 @@ int hf_session_verify_connection(const struct hf_session *session, struct hf_sli
     return is_past(claims->expire_at_s) ? HF_ERROR_EXPIRED : 0;
 }
 
-/* Counts the connection of a user, as far as that is limited. */
+/* Counts the connection of a user who has a name. */
 static int count_user(struct hf_session *session)
 {
     struct hf_users *users = session->worker->users;
     struct hf_slice user = hf_session_user(session);
 
-    if (users == NULL || hf_slice_is_empty(user)) {
+    if (hf_slice_is_empty(user)) {
         return 0;
     }
     switch (hf_users_add(users, user)) {
@@ -72,6 +74,24 @@ static int count_user(struct hf_session *session)
     return HF_ERROR_INTERNAL;
 }
 
+/* Counts and lists the client, which is known now. */
+static int enlist(struct hf_session *session)
+{
+    int code = count_user(session);
+
+    const struct hf_config_personal_channel *personal =
+        &session->worker->config->client.subscribe_to_user_personal_channel;
+
+    if (code == 0 && !hf_directory_add(hf_hub_directory(session->worker->hub), session)) {
+        code = HF_ERROR_INTERNAL;
+    }
+    if (code == 0 && personal->enabled && personal->single_connection &&
+        !hf_slice_is_empty(hf_session_user(session))) {
+        hf_user_announce_single(session);
+    }
+    return code;
+}
+
 int hf_session_authenticate(struct hf_session *session, struct hf_slice token,
                             struct hf_token_claims *claims)
 {
@@ -81,7 +101,7 @@ int hf_session_authenticate(struct hf_session *session, struct hf_slice token,
     *claims = (struct hf_token_claims){0};
     if (hf_slice_is_empty(token)) {
         return client->insecure || client->allow_anonymous_connect_without_token
-                   ? 0
+                   ? enlist(session)
                    : HF_DISCONNECT_BAD_REQUEST;
     }
     code = hf_session_verify_connection(session, token, claims);
@@ -95,7 +115,7 @@ int hf_session_authenticate(struct hf_session *session, struct hf_slice token,
     if (!hf_session_expire_at(session, claims->expire_at_s)) {
         return HF_ERROR_INTERNAL;
     }
-    return count_user(session);
+    return enlist(session);
 }
 
 /* Whether the token is for this subscription of this client. */
@@ -147,4 +167,22 @@ hf_session_override_position(struct hf_channel_position_flags flags,
     flags.recoverable = flags.recoverable && hf_channel_has_history(options);
     flags.positioned = flags.recoverable || (flags.positioned && hf_channel_has_history(options));
     return flags;
+}
+
+/* What `sub` says of the flag, else what it was. */
+static bool overridden(const struct hf_token_sub *sub, enum hf_token_override bit, bool value)
+{
+    return (sub->overridden & bit) != 0 ? (sub->override_values & bit) != 0 : value;
+}
+
+struct hf_channel_options hf_session_override_members(const struct hf_channel_options *options,
+                                                      const struct hf_token_sub *sub)
+{
+    struct hf_channel_options effective = *options;
+
+    effective.presence = overridden(sub, HF_TOKEN_OVERRIDE_PRESENCE, options->presence);
+    effective.join_leave = overridden(sub, HF_TOKEN_OVERRIDE_JOIN_LEAVE, options->join_leave);
+    effective.force_push_join_leave =
+        overridden(sub, HF_TOKEN_OVERRIDE_FORCE_PUSH_JOIN_LEAVE, options->force_push_join_leave);
+    return effective;
 }

@@ -54,8 +54,7 @@ static enum hf_publication_frame_result send_together(struct hf_subscription *su
     return result;
 }
 
-/* Sends a page's publications. False when the subscription has ended over it. */
-static bool send_page(struct hf_subscription *subscription, struct hf_page *page)
+bool hf_session_send_page(struct hf_subscription *subscription, struct hf_page *page)
 {
     struct hf_session *session = subscription->session;
 
@@ -89,7 +88,7 @@ static void take_page(struct hf_session_request *request, int rc,
          * asks again from there. */
         hf_subscription_lost(subscription);
         hf_session_request_free(request);
-    } else if (!send_page(subscription, engine_result->page)) {
+    } else if (!hf_session_send_page(subscription, engine_result->page)) {
         hf_session_request_free(request);
     } else if (engine_result->live) {
         subscription->request = NULL;

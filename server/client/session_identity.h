@@ -15,11 +15,15 @@ struct hf_session;
 struct hf_session_join;
 struct hf_subscription;
 struct hf_channel_info;
+struct hf_deferred;
 
 struct hf_session_identity {
     uint64_t close_at_ms; /* worker's clock: expired and not refreshed; HF_SESSION_NEVER: never */
     uint64_t subscriptions_at_ms; /* worker's clock: the first of them is to be ended, or later */
     struct hf_session_join *join; /* owned; what the connect command waits for, else NULL */
+    struct hf_deferred *deferred; /* owned; what the server does once it is connected */
+    uint64_t announced_until_ms;  /* worker's clock: until then its single connection is newer
+                                     than any that is announced; 0: it is not */
     struct hf_channel_info *channel_infos; /* owned; chan_info of single subscriptions */
     char *info;                            /* owned; conn_info as JSON, NULL for none */
     uint32_t info_len;

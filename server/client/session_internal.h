@@ -30,6 +30,9 @@
 #include "token/token.h"
 #include "worker.h"
 
+/* Bytes of a goodbye's words: what fits into a WebSocket's close frame (RFC 6455 section 5.5). */
+#define HF_DISCONNECT_REASON_MAX 123
+
 #define HF_SESSION_NEVER      UINT64_MAX
 #define HF_CLIENT_ID_SIZE     16 /* bytes of a UUID */
 #define HF_CLIENT_ID_TEXT_LEN 36
@@ -79,6 +82,7 @@ struct hf_session {
     struct hf_connection *connection;
     struct hf_session_identity *identity;   /* owned; NULL: anonymous, and nothing to expire */
     struct hf_session_requests requests;    /* waiting for an answer */
+    LIST_ENTRY(hf_session) in_user;         /* directory.h; le_prev NULL: not listed */
     struct hf_subscription **subscriptions; /* owned; subscription_count of subscription_capacity */
     uint64_t ping_at_ms;                    /* connecting: when it is stale */
     uint64_t pong_at_ms; /* a pong must have come; HF_SESSION_NEVER: none is due */
@@ -95,7 +99,7 @@ struct hf_session {
 
 /* An idle session with one subscription costs these two, 8 bytes in `subscriptions` and 24 in the
  * hub's entry. */
-_Static_assert(sizeof(struct hf_session) <= 128, "sessions are many: keep them small");
+_Static_assert(sizeof(struct hf_session) <= 144, "sessions are many: keep them small");
 _Static_assert(sizeof(struct hf_subscription) <= 40, "subscriptions are many: keep them small");
 
 /* --- session.c --- */
@@ -103,6 +107,10 @@ _Static_assert(sizeof(struct hf_subscription) <= 40, "subscriptions are many: ke
 /* Ends the connection: subscriptions go at once, the transport says goodbye with the code's
  * canonical reason after what was already sent. The first call wins. */
 void hf_session_disconnect(struct hf_session *session, enum hf_disconnect_code code);
+/* The same with a code and words of a backend's own (text of at most HF_DISCONNECT_REASON_MAX
+ * bytes). */
+void hf_session_disconnect_saying(struct hf_session *session, uint32_t code,
+                                  struct hf_slice reason);
 /* Answers the connect command with an error, after which the connection is of no use; a
  * unidirectional one is disconnected. */
 void hf_session_refuse(struct hf_session *session, uint32_t id, enum hf_error_code code);
@@ -145,6 +153,10 @@ struct hf_channel_position_flags
 hf_session_override_position(struct hf_channel_position_flags flags,
                              const struct hf_channel_options *options,
                              const struct hf_token_sub *sub);
+
+/* What it makes of a channel's options about presence, joins and leaves. */
+struct hf_channel_options hf_session_override_members(const struct hf_channel_options *options,
+                                                      const struct hf_token_sub *sub);
 
 /* --- session_join.c --- */
 
@@ -213,6 +225,10 @@ enum hf_error_code hf_session_engine_error(int result);
 void hf_session_subscribe(struct hf_session *session, uint32_t id,
                           const struct hf_subscribe_request *request);
 void hf_session_unsubscribe(struct hf_session *session, uint32_t id, struct hf_slice channel);
+/* The client was told of its subscription, which goes on: live, with further pages, or not at all
+ * when it is unwanted by now. Takes the request. */
+void hf_session_go_on(struct hf_session_request *request,
+                      const struct hf_subscribe_result *engine_result);
 
 /* --- subscription.c --- */
 
@@ -233,6 +249,8 @@ void hf_subscription_end(struct hf_subscription *subscription, enum hf_unsubscri
 
 /* Goes on with a recovery whose first pages have been sent up to `position`. Takes the request. */
 void hf_session_catch_up(struct hf_session_request *request, struct hf_position position);
+/* Sends a page's publications (NULL: none). False when the subscription has ended over it. */
+bool hf_session_send_page(struct hf_subscription *subscription, struct hf_page *page);
 /* If a page waits for the output queue and that is short now, asks for it. */
 void hf_session_catch_up_resume(struct hf_session *session);
 

@@ -6,6 +6,7 @@
 #include "client/member.h"
 #include "client/publication_frame.h"
 #include "client/session_plan.h"
+#include "client/session_server.h"
 
 /* Server-side subscriptions made by the connect command.
  *
@@ -137,6 +138,7 @@ static void finish(struct hf_session *session)
         }
     }
     hf_session_join_free(join);
+    hf_session_serve_deferred(session);
     hf_session_resume_all(session);
 }
 
@@ -247,7 +249,8 @@ static int ask(struct hf_subscription *subscription, struct hf_session_request *
  */
 
 static void prepare(struct hf_subscription *subscription, const struct hf_join_item *item,
-                    struct hf_session_request *request, struct hf_subscribe_params *params)
+                    const struct hf_channel_options *effective, struct hf_session_request *request,
+                    struct hf_subscribe_params *params)
 {
     const struct hf_session *session = subscription->session;
     const struct hf_config *config = session->worker->config;
@@ -267,7 +270,7 @@ static void prepare(struct hf_subscription *subscription, const struct hf_join_i
         flags = hf_session_override_position(flags, item->options, item->token);
     }
     subscription->gets_joins =
-        hf_channel_gets_joins(config, item->options, &caller, asks != NULL && asks->join_leave);
+        hf_channel_gets_joins(config, effective, &caller, asks != NULL && asks->join_leave);
     request->is_positioned = flags.positioned;
     request->is_recoverable = flags.recoverable;
     request->has_recover = (item->wish != NULL && item->wish->recover) ||
@@ -284,18 +287,19 @@ static void prepare(struct hf_subscription *subscription, const struct hf_join_i
     }
 }
 
-/* Who only looks in is no member of the channel. */
-static struct hf_subscription *new_subscription(struct hf_session *session,
-                                                const struct hf_join_item *item)
+/* The channel's options for this subscription. Who only looks in is no member of the channel. */
+static struct hf_channel_options options_of(const struct hf_session *session,
+                                            const struct hf_join_item *item)
 {
-    struct hf_channel_options without_members = *item->options;
+    static const struct hf_token_sub nothing;
+    struct hf_channel_options effective =
+        hf_session_override_members(item->options, item->token != NULL ? item->token : &nothing);
 
-    if (!session->transport->is_transient) {
-        return hf_subscription_new(session, item->channel, item->options);
+    if (session->transport->is_transient) {
+        effective.presence = false;
+        effective.join_leave = false;
     }
-    without_members.presence = false;
-    without_members.join_leave = false;
-    return hf_subscription_new(session, item->channel, &without_members);
+    return effective;
 }
 
 /* What a token says of the subscription. False: no memory. */
@@ -310,9 +314,10 @@ static bool apply_token(struct hf_subscription *subscription, const struct hf_jo
 /* Subscribes to one channel. 0 or an error code; what was begun then goes with the session. */
 static int start_one(struct hf_session *session, const struct hf_join_item *item, uint32_t index)
 {
+    const struct hf_channel_options effective = options_of(session, item);
     struct hf_session_join *join = session->identity->join;
     struct join_sub *sub = &join->subs[index];
-    struct hf_subscription *subscription = new_subscription(session, item);
+    struct hf_subscription *subscription = hf_subscription_new(session, item->channel, &effective);
     struct hf_session_request *request;
     struct hf_subscribe_params params;
     int rc;
@@ -328,7 +333,7 @@ static int start_one(struct hf_session *session, const struct hf_join_item *item
     if (request == NULL) {
         return HF_ERROR_INTERNAL;
     }
-    prepare(subscription, item, request, &params);
+    prepare(subscription, item, &effective, request, &params);
     request->join_index = index;
     sub->subscription = subscription;
     sub->result.channel = hf_hub_entry_channel(subscription->entry);

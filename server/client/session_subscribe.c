@@ -109,16 +109,18 @@ static bool answer_subscribe(struct hf_session_request *request, int rc,
     return !hf_session_is_closing(session);
 }
 
-/* The subscribe was answered well, and the subscription goes on. Takes the request. */
-static void go_on(struct hf_session_request *request,
-                  const struct hf_subscribe_result *engine_result)
+void hf_session_go_on(struct hf_session_request *request,
+                      const struct hf_subscribe_result *engine_result)
 {
     struct hf_subscription *subscription = request->subscription;
 
     if (subscription->is_member) {
         hf_member_tell_join(subscription);
     }
-    if (engine_result->live) {
+    if (subscription->is_unwanted) {
+        hf_subscription_end(subscription, HF_UNSUBSCRIBE_SERVER);
+        hf_session_request_free(request);
+    } else if (engine_result->live) {
         subscription->request = NULL;
         subscription->state = HF_SUBSCRIPTION_LIVE;
         hf_hub_set_live(subscription);
@@ -141,7 +143,7 @@ static void on_subscribed(void *context, int rc, const struct hf_subscribe_resul
     }
     request->is_blocking = false;
     if (answer_subscribe(request, rc, engine_result)) {
-        go_on(request, engine_result);
+        hf_session_go_on(request, engine_result);
     } else {
         /* Answering may have ended the connection, and the subscription with it. */
         if (request->subscription != NULL) {
@@ -239,6 +241,7 @@ static void start_subscribe(struct hf_session *session, uint32_t id,
                             const struct hf_token_claims *claims)
 {
     const struct hf_config *config = session->worker->config;
+    const struct hf_channel_options effective = hf_session_override_members(options, &claims->sub);
     struct hf_channel_position_flags flags = hf_channel_position_flags(
         config, options, caller, request->positioned, request->recoverable);
     struct hf_session_request *open;
@@ -252,12 +255,12 @@ static void start_subscribe(struct hf_session *session, uint32_t id,
         return;
     }
     prepare(open, request, options, flags, config->client.recovery_max_publication_limit, &params);
-    subscription = hf_subscription_new(session, request->channel, options);
+    subscription = hf_subscription_new(session, request->channel, &effective);
     if (subscription != NULL) {
         subscription->request = open;
         open->subscription = subscription;
         subscription->gets_joins =
-            hf_channel_gets_joins(config, options, caller, request->join_leave);
+            hf_channel_gets_joins(config, &effective, caller, request->join_leave);
         rc = apply_token(subscription, open, claims) ? ask(subscription, open, &params) : HF_ENOMEM;
     }
     if (rc != HF_OK) {

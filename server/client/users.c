@@ -20,13 +20,13 @@ struct hf_users {
     pthread_mutex_t lock;
     struct user *table;
     uint32_t limit;
+    uint64_t connections; /* of all users */
 };
 
 struct hf_users *hf_users_new(uint32_t limit)
 {
     struct hf_users *users = calloc(1, sizeof(*users));
 
-    assert(limit > 0);
     if (users == NULL) {
         return NULL;
     }
@@ -77,10 +77,11 @@ enum hf_users_result hf_users_add(struct hf_users *users, struct hf_slice user)
     }
     if (found == NULL) {
         result = HF_USERS_NO_MEMORY;
-    } else if (found->connections >= users->limit) {
+    } else if (users->limit > 0 && found->connections >= users->limit) {
         result = HF_USERS_FULL;
     } else {
         found->connections++;
+        users->connections++;
     }
     pthread_mutex_unlock(&users->lock);
     return result;
@@ -93,9 +94,18 @@ void hf_users_remove(struct hf_users *users, struct hf_slice user)
     pthread_mutex_lock(&users->lock);
     HASH_FIND(hh, users->table, user.data, user.len, found);
     assert(found != NULL);
+    users->connections--;
     if (--found->connections == 0) {
         HASH_DEL(users->table, found);
         free(found);
     }
+    pthread_mutex_unlock(&users->lock);
+}
+
+void hf_users_count(struct hf_users *users, uint64_t *user_count, uint64_t *connections)
+{
+    pthread_mutex_lock(&users->lock);
+    *user_count = HASH_COUNT(users->table);
+    *connections = users->connections;
     pthread_mutex_unlock(&users->lock);
 }

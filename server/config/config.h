@@ -146,6 +146,7 @@ struct hf_config_token {
 /* Each user with a connection is subscribed to a channel of his own, `[namespace:]#user`. */
 struct hf_config_personal_channel {
     bool enabled;
+    bool single_connection;           /* a user's new connection ends the older ones */
     char *personal_channel_namespace; /* "" = the channels without one */
 };
 
@@ -247,6 +248,10 @@ struct hf_config_holdfast {
     uint64_t mailbox_max_bytes;      /* one worker's mailbox from the engine */
     uint32_t session_requests_max;   /* commands of one client waiting for the engine */
     uint32_t broadcast_channels_max; /* channels in one broadcast call */
+    uint32_t batch_commands_max;     /* commands in one request of the server API */
+    uint32_t surveys_max;            /* calls of `channels` that a worker has open */
+    uint32_t survey_channels_max;    /* channels in one answer to it */
+    int64_t survey_timeout_ms;       /* nodes must have answered it within this */
     uint32_t registry_nodes_max;     /* other nodes remembered */
     uint64_t http_body_max_bytes;    /* request body of the server API */
     uint64_t http_header_max_bytes;  /* request line and headers of any request */

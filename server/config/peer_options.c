@@ -53,8 +53,6 @@ static const struct hf_peer_key token_keys[] = {
     LEAF("insecure_skip_jwks_endpoint_safety_check", ANY), END,
 };
 
-static const struct hf_peer_key personal_channel_keys[] = {ZERO("single_connection"), END};
-
 static const struct hf_peer_key transforms_keys[] = {
     ZERO("enabled"), LEAF("transforms", ANY), END,
 };
@@ -89,7 +87,7 @@ static const struct hf_peer_key channel_proxy_keys[] = {
 static const struct hf_peer_key client_keys[] = {
     OBJECT("token", token_keys), OBJECT("subscription_token", token_keys),
     LEAF("channel_position_check_delay", "40s"), ZERO("channel_position_max_time_lag"),
-    ZERO("user_id_http_header"), OBJECT("subscribe_to_user_personal_channel", personal_channel_keys),
+    ZERO("user_id_http_header"),
     OBJECT("connect_code_to_unidirectional_disconnect", transforms_keys),
     OBJECT("proxy", client_proxy_keys), END,
 };

@@ -4,8 +4,8 @@
 
 #include <openssl/rand.h>
 
+#include "base64.h"
 #include "console/command.h"
-#include "token/base64.h"
 
 #define KEY_BYTES 64
 

@@ -131,7 +131,7 @@ static void answer(struct hf_http_request *request, int status, const char *text
 
 static void on_sent(void *context, int rc)
 {
-    if (rc == HF_ENONODE) {
+    if (rc == HF_ENONODE || rc == HF_EINVAL) {
         answer(context, 404, "unknown node\n");
     } else {
         answer(context, rc == HF_OK ? 204 : 500, "the node cannot be reached\n");

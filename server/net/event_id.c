@@ -6,6 +6,8 @@
 
 #include <openssl/sha.h>
 
+#include "base64.h"
+
 enum { NAME_SIZE = 6, NUMBER_SIZE = 7, ITEM_SIZE = NAME_SIZE + 2 * NUMBER_SIZE };
 
 #define OFFSET_MAX ((UINT64_C(1) << 56) - 1)
@@ -21,8 +23,6 @@ struct hf_event_ids {
     bool is_overfull;
 };
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 struct hf_event_ids *hf_event_ids_new(void)
 {
     return calloc(1, sizeof(struct hf_event_ids));
@@ -37,46 +37,6 @@ void hf_event_ids_clear(struct hf_event_ids *ids)
 {
     ids->count = 0;
     ids->is_overfull = false;
-}
-
-/* --- base64url (RFC 4648, 5), without padding ---------------------------------------------- */
-
-static size_t encode(const unsigned char *bytes, size_t len, char *out)
-{
-    size_t at = 0;
-    uint32_t bits = 0;
-    unsigned count = 0;
-    for (size_t i = 0; i < len; i++) {
-        bits = bits << 8 | bytes[i];
-        for (count += 8; count >= 6; count -= 6) {
-            out[at++] = alphabet[bits >> (count - 6) & 63];
-        }
-    }
-    if (count > 0) {
-        out[at++] = alphabet[bits << (6 - count) & 63];
-    }
-    return at;
-}
-
-/* Returns the bytes, or SIZE_MAX when it is no such text; `out` has room for len * 3 / 4. */
-static size_t decode(struct hf_slice text, unsigned char *out)
-{
-    size_t at = 0;
-    uint32_t bits = 0;
-    unsigned count = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        const char *found = text.data[i] != '\0' ? strchr(alphabet, text.data[i]) : NULL;
-        if (found == NULL) {
-            return SIZE_MAX;
-        }
-        bits = bits << 6 | (uint32_t)(found - alphabet);
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            out[at++] = (unsigned char)(bits >> count);
-        }
-    }
-    return at;
 }
 
 /* --- items -------------------------------------------------------------------------------------
@@ -147,36 +107,38 @@ bool hf_event_ids_find(const struct hf_event_ids *ids, struct hf_slice channel,
 
 size_t hf_event_ids_format(const struct hf_event_ids *ids, char text[HF_EVENT_ID_TEXT_SIZE])
 {
-    unsigned char bytes[HF_EVENT_ID_CHANNELS_MAX * ITEM_SIZE];
+    char bytes[HF_EVENT_ID_CHANNELS_MAX * ITEM_SIZE];
     text[0] = '\0';
     if (ids->count == 0 || ids->is_overfull) {
         return 0;
     }
     for (unsigned i = 0; i < ids->count; i++) {
-        unsigned char *at = bytes + (size_t)i * ITEM_SIZE;
+        unsigned char *at = (unsigned char *)bytes + (size_t)i * ITEM_SIZE;
         memcpy(at, ids->items[i].name, NAME_SIZE);
         put_number(at + NAME_SIZE, ids->items[i].position.epoch);
         put_number(at + NAME_SIZE + NUMBER_SIZE, ids->items[i].position.offset);
     }
     text[0] = 'a';
-    size_t len = 1 + encode(bytes, (size_t)ids->count * ITEM_SIZE, text + 1);
+    size_t len =
+        1 + hf_base64_encode_url(hf_slice(bytes, (size_t)ids->count * ITEM_SIZE), text + 1);
     text[len] = '\0';
     return len;
 }
 
 bool hf_event_ids_parse(struct hf_event_ids *ids, struct hf_slice text)
 {
-    unsigned char bytes[HF_EVENT_ID_TEXT_SIZE];
+    char bytes[HF_BASE64_DECODED_MAX(HF_EVENT_ID_TEXT_SIZE)];
+    size_t len;
     hf_event_ids_clear(ids);
     if (text.len < 2 || text.len >= HF_EVENT_ID_TEXT_SIZE || text.data[0] != 'a') {
         return false;
     }
-    size_t len = decode(hf_slice(text.data + 1, text.len - 1), bytes);
-    if (len == SIZE_MAX || len % ITEM_SIZE != 0 || len / ITEM_SIZE > HF_EVENT_ID_CHANNELS_MAX) {
+    if (!hf_base64_decode(HF_BASE64_URL, hf_slice(text.data + 1, text.len - 1), bytes, &len) ||
+        len % ITEM_SIZE != 0 || len / ITEM_SIZE > HF_EVENT_ID_CHANNELS_MAX) {
         return false;
     }
     for (; ids->count < len / ITEM_SIZE; ids->count++) {
-        const unsigned char *at = bytes + (size_t)ids->count * ITEM_SIZE;
+        const unsigned char *at = (const unsigned char *)bytes + (size_t)ids->count * ITEM_SIZE;
         struct item *item = &ids->items[ids->count];
         memcpy(item->name, at, NAME_SIZE);
         item->position.epoch = get_number(at + NAME_SIZE);

@@ -3,9 +3,8 @@
 
 /* Origin: which web pages may connect. Pure; any thread; allocates nothing.
  *
- * Patterns are globs over the whole origin, compared with the lower-cased Origin header:
- *   `*` any bytes, also none;  `?` one byte;  `[abc]` `[a-z]` `[!abc]` a byte of, or not of, a
- *   set;  `{a,b}` one of the alternatives (not nested);  `\` takes the next byte as it is. */
+ * Patterns are globs (glob.h) over the whole origin, compared with the lower-cased Origin header.
+ */
 
 #include <stdbool.h>
 #include <stddef.h>

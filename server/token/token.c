@@ -5,8 +5,8 @@
 
 #include <holdfast/error.h>
 
+#include "base64.h"
 #include "json.h"
-#include "token/base64.h"
 #include "token/token_claims.h"
 #include "token/token_key.h"
 

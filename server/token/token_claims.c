@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base64.h"
 #include "json.h"
-#include "token/base64.h"
+#include "token/token_override.h"
 
 /* Dates beyond are taken as this one: far enough, and exact in every type here. */
 #define DATE_MAX_S 1e11
@@ -68,22 +69,26 @@ static void take_date(struct reader *reader, double *seconds)
 static void take_base64(struct hf_json *json, struct hf_arena *arena, struct hf_slice *value)
 {
     struct hf_slice text = {0};
-    char *bytes;
-    size_t len;
+    struct hf_slice bytes;
 
     if (hf_json_take_null(json) || !hf_json_get_string(json, arena, &text) ||
         hf_slice_is_empty(text)) {
         return;
     }
-    bytes = hf_arena_alloc(arena, HF_BASE64_DECODED_MAX(text.len));
-    if (bytes == NULL) {
+    switch (hf_base64_decode_arena(text, arena, &bytes)) {
+    case HF_BASE64_OK:
+        if (hf_json_is_valid(bytes)) {
+            *value = bytes;
+            return;
+        }
+        break;
+    case HF_BASE64_MALFORMED:
+        break;
+    case HF_BASE64_NO_MEMORY:
         hf_json_fail_memory(json);
-    } else if (!hf_base64_decode(HF_BASE64_STANDARD, text, bytes, &len) ||
-               !hf_json_is_valid(hf_slice(bytes, len))) {
-        hf_json_fail(json, "b64info and b64data must hold JSON");
-    } else {
-        *value = hf_slice(bytes, len);
+        return;
     }
+    hf_json_fail(json, "b64info and b64data must hold JSON");
 }
 
 /* aud: one name or several (RFC 7519 section 4.1.3). */
@@ -106,72 +111,6 @@ static void take_audience(struct reader *reader)
 
 /* --- what a subscription is given ----------------------------------------------------------- */
 
-static unsigned override_bit(struct hf_slice name)
-{
-    static const struct {
-        const char *name;
-        unsigned bit;
-    } names[] = {
-        {"presence", HF_TOKEN_OVERRIDE_PRESENCE},
-        {"join_leave", HF_TOKEN_OVERRIDE_JOIN_LEAVE},
-        {"force_push_join_leave", HF_TOKEN_OVERRIDE_FORCE_PUSH_JOIN_LEAVE},
-        {"force_positioning", HF_TOKEN_OVERRIDE_FORCE_POSITIONING},
-        {"force_recovery", HF_TOKEN_OVERRIDE_FORCE_RECOVERY},
-    };
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (hf_slice_equal(name, hf_slice_of(names[i].name))) {
-            return names[i].bit;
-        }
-    }
-    return 0;
-}
-
-/* {"value": true} */
-static void take_override(struct hf_json *json, struct hf_arena *arena, unsigned bit,
-                          struct hf_token_sub *sub)
-{
-    struct hf_json_key key;
-    struct hf_slice name;
-    bool value = false;
-
-    if (hf_json_take_null(json)) {
-        return;
-    }
-    (void)hf_json_object_begin(json);
-    while (!hf_json_failed(json) && hf_json_object_next(json, &key) &&
-           hf_json_key_text(json, &key, arena, &name)) {
-        if (hf_slice_equal(name, HF_SLICE("value"))) {
-            (void)hf_json_get_bool(json, &value);
-        } else {
-            (void)hf_json_skip(json);
-        }
-    }
-    sub->overridden |= bit;
-    sub->override_values = (sub->override_values & ~bit) | (value ? bit : 0);
-}
-
-static void take_overrides(struct hf_json *json, struct hf_arena *arena, struct hf_token_sub *sub)
-{
-    struct hf_json_key key;
-    struct hf_slice name;
-
-    if (hf_json_take_null(json)) {
-        return;
-    }
-    (void)hf_json_object_begin(json);
-    while (!hf_json_failed(json) && hf_json_object_next(json, &key) &&
-           hf_json_key_text(json, &key, arena, &name)) {
-        unsigned bit = override_bit(name);
-
-        if (bit != 0) {
-            take_override(json, arena, bit, sub);
-        } else {
-            (void)hf_json_skip(json);
-        }
-    }
-}
-
 /* What comes beside its plain form; both forms may be there in any order. */
 struct encoded {
     struct hf_slice info;
@@ -191,7 +130,7 @@ static bool take_sub_member(struct hf_json *json, struct hf_arena *arena, struct
     } else if (hf_slice_equal(name, HF_SLICE("b64data"))) {
         take_base64(json, arena, &encoded->data);
     } else if (hf_slice_equal(name, HF_SLICE("override"))) {
-        take_overrides(json, arena, sub);
+        hf_token_take_overrides(json, arena, sub);
     } else {
         return false;
     }

@@ -6,9 +6,9 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "base64.h"
 #include "buffer.h"
 #include "json.h"
-#include "token/base64.h"
 
 static void append_base64(struct hf_buffer *buffer, struct hf_slice bytes)
 {

@@ -201,7 +201,14 @@ static void bus_message_to_one_node_is_not_heard_by_the_other(void **state)
     assert_string_equal(world->other.seen[0].channel, "for it");
     assert_string_equal(world->node.seen[0].channel, "for all");
     hf_store_client_close(&world->other);
-    assert_int_equal(hf_store_client_bus_to(&world->node, "other", "too late"), HF_ENONODE);
+    /* Redis sees the end of the connection a moment later. */
+    int result;
+    unsigned tries = 0;
+    do {
+        result = hf_store_client_bus_to(&world->node, "other", "too late");
+        hf_loop_for(world->node.base, 10);
+    } while (result == HF_OK && ++tries < 500);
+    assert_int_equal(result, HF_ENONODE);
 }
 
 static void two_nodes_share_one_stream(void **state)

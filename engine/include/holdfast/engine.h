@@ -54,11 +54,14 @@ struct hf_redis_config {
     uint32_t io_timeout_ms; /* a command unanswered for so long breaks the connection; 0: 4000 */
 };
 
+#define HF_NODE_NAME_MAX 64
+
 /* Zero in a numeric field means its default, given behind it. Strings are copied by open. */
 struct hf_engine_config {
     enum hf_store_kind store;
     struct hf_redis_config redis;
-    const char *node_name; /* this engine's, for hf_bus_send_to; unique on the store. NULL: none */
+    const char *node_name; /* what hf_bus_send_to reaches this engine by, 1 to HF_NODE_NAME_MAX
+                              bytes, unique on the store; NULL: nothing does */
 
     uint32_t linger_ms;             /* a stream without watchers is kept warm; 60000 */
     uint32_t lingering_streams_max; /* oldest are dropped; 100000 */
@@ -194,9 +197,8 @@ int hf_history_remove(struct hf_port *port, struct hf_bytes channel, hf_done_cal
  * streams. For what nodes say to each other. */
 int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback *callback,
                 void *context);
-
 /* The same for the ports of one engine only, by its config's node_name; HF_ENONODE when none of
- * that name listens at this moment. */
+ * that name listens at this moment. HF_EINVAL: no name that an engine can have. */
 int hf_bus_send_to(struct hf_port *port, struct hf_bytes node_name, struct hf_bytes message,
                    hf_done_callback *callback, void *context);
 

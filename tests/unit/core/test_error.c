@@ -14,7 +14,7 @@ static const struct {
 } codes[] = {
     {HF_ENOMEM, true},  {HF_EINVAL, false},         {HF_EUNAVAILABLE, true}, {HF_ETIMEOUT, true},
     {HF_ELIMIT, true},  {HF_EUNRECOVERABLE, false}, {HF_ESTORE, true},       {HF_EUNKNOWN, true},
-    {HF_ECLOSED, true}, {HF_EUNSUPPORTED, false},
+    {HF_ECLOSED, true}, {HF_EUNSUPPORTED, false},   {HF_ENONODE, false},
 };
 
 enum { CODES = sizeof codes / sizeof codes[0] };

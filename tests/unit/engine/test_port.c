@@ -658,6 +658,19 @@ static void a_bus_message_reaches_every_port_that_wants_it(void **state)
     turn_until(ports[0], heard[0].count == 2);
     turn_until(ports[1], heard[1].count == 2);
     assert_string_equal(heard[1].last, "again");
+    /* no engine here has a name */
+    assert_int_equal(hf_bus_send_to(ports[0], fixture_bytes(""), fixture_bytes("x"), NULL, NULL),
+                     HF_EINVAL);
+    static const char name[HF_NODE_NAME_MAX + 1];
+    assert_int_equal(hf_bus_send_to(ports[0], (struct hf_bytes){name, sizeof name},
+                                    fixture_bytes("x"), NULL, NULL),
+                     HF_EINVAL);
+    assert_int_equal(
+        hf_bus_send_to(ports[0], fixture_bytes("nobody"), fixture_bytes("x"), on_done, &sent),
+        HF_OK);
+    turn_until(ports[0], sent.count == 2);
+    assert_int_equal(sent.result, HF_ENONODE);
+    assert_int_equal(heard[0].count, 2);
     hf_port_close(ports[0]);
     hf_port_close(ports[1]);
 }

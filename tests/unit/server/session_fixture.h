@@ -23,6 +23,7 @@
 #include <holdfast/engine.h>
 
 #include "api/registry.h"
+#include "api/survey.h"
 #include "buffer.h"
 #include "client/hub.h"
 #include "client/session.h"
@@ -645,14 +646,14 @@ static inline struct fixture *fixture_with(const char *client)
     fake_node.workers[0] = &fixture->worker;
     fake_node.worker_count = 1;
     assert_int_equal(hf_token_verifiers_open(&fixture->worker.tokens, fixture->config), HF_OK);
-    if (fixture->config->client.user_connection_limit > 0) {
-        fixture->worker.users = hf_users_new(fixture->config->client.user_connection_limit);
-        assert_non_null(fixture->worker.users);
-    }
+    fixture->worker.users = hf_users_new(fixture->config->client.user_connection_limit);
+    assert_non_null(fixture->worker.users);
     fixture->worker.hub = hf_hub_open(&fixture->worker);
     fixture->worker.registry = hf_registry_open(&fixture->worker);
     assert_non_null(fixture->worker.hub);
     assert_non_null(fixture->worker.registry);
+    fixture->worker.surveys = hf_surveys_open(&fixture->worker);
+    assert_non_null(fixture->worker.surveys);
     return fixture;
 }
 
@@ -674,6 +675,7 @@ static inline void fixture_free(struct fixture *fixture)
     assert_int_equal(fixture->worker.counters.channels, 0);
     hf_token_verifiers_close(&fixture->worker.tokens);
     hf_users_free(fixture->worker.users);
+    hf_surveys_close(fixture->worker.surveys);
     hf_registry_close(fixture->worker.registry);
     hf_hub_close(fixture->worker.hub);
     hf_buffer_fini(&fixture->worker.encode);

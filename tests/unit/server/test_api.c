@@ -79,7 +79,7 @@ static void keys_are_looked_for_in_three_places(void **state)
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct fake_http *http = http_new(*state, "POST", "/api/channels", "{}");
+        struct fake_http *http = http_new(*state, "POST", "/api/rpc", "{}");
 
         http->headers[0] = cases[i].header;
         http->headers[1] = cases[i].value;
@@ -110,25 +110,26 @@ static void without_a_configured_key_every_call_is_refused_unless_insecure(void 
     handle(&routes, http);
     expect_answer(401, "");
     fixture->config->http_api.insecure = true;
-    handle(&routes, http_new(fixture, "POST", "/api/channels", "{}"));
-    expect_answer(200, ERROR("108", "not available"));
+    handle(&routes, http_new(fixture, "POST", "/api/rpc", "{}"));
+    expect_answer(200, ERROR("107", "bad request"));
     fixture->config->http_api.key = key;
 }
 
-static void methods_that_are_not_offered_say_so(void **state)
+static void there_is_no_rpc_to_call(void **state)
 {
-    static const char *const methods[] = {"/api/subscribe", "/api/unsubscribe", "/api/disconnect",
-                                          "/api/refresh",   "/api/channels",    "/api/batch",
-                                          "/api/rpc"};
+    call(*state, "/api/rpc", "{}");
+    expect_answer(200, ERROR("107", "bad request"));
+    call(*state, "/api/rpc", "{\"method\":\"x\",\"params\":{}}");
+    expect_answer(200, ERROR("104", "not found"));
+    call_transport(*state, "/api/rpc", "{\"method\":\"x\"}");
+    expect_answer(404, "{\"code\":104,\"message\":\"not found\"}");
+}
 
-    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        call(*state, methods[i], "{}");
-        assert_string_equal(answer.type, "application/json");
-        expect_answer(200, ERROR("108", "not available"));
-    }
+static void what_is_not_offered_has_no_route(void **state)
+{
+    (void)state;
     assert_null(find_handler(&routes, "/api/map_publish"));
     assert_null(find_handler(&routes, "/api/publish/"));
-    assert_null(find_handler(&routes, "/api"));
 }
 
 static void disabled_api_has_no_routes(void **state)
@@ -469,7 +470,8 @@ int main(void)
         WITH_ROUTES(wrong_verb_is_405_before_the_key),
         WITH_ROUTES(keys_are_looked_for_in_three_places),
         WITH_ROUTES(without_a_configured_key_every_call_is_refused_unless_insecure),
-        WITH_ROUTES(methods_that_are_not_offered_say_so),
+        WITH_ROUTES(there_is_no_rpc_to_call),
+        WITH_ROUTES(what_is_not_offered_has_no_route),
         WITH_ROUTES(disabled_api_has_no_routes),
         WITH_ROUTES(broken_bodies_are_400),
         WITH_ROUTES(transport_mode_gives_bare_errors_with_a_status),

@@ -19,8 +19,6 @@ static void key_that_asks_for_what_is_not_offered_is_refused(void **state)
         {"{\"client\":{\"token\":{\"jwks_public_endpoint\":\"http://h/jwks\"}}}",
          "client.token.jwks_public_endpoint"},
         {"{\"client\":{\"token\":{\"issuer_regex\":\"^x\"}}}", "client.token.issuer_regex"},
-        {"{\"client\":{\"subscribe_to_user_personal_channel\":{\"single_connection\":true}}}",
-         "single_connection"},
         {"{\"client\":{\"proxy\":{\"connect\":{\"enabled\":true}}}}",
          "client.proxy.connect.enabled"},
         {"{\"websocket\":{\"decompressed_message_size_limit\":9}}",

@@ -14,7 +14,7 @@
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
 
-#include "token/base64.h"
+#include "base64.h"
 #include "token/token.h"
 #include "token/token_key.h"
 #include "token/token_sign.h"

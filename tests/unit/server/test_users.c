@@ -27,6 +27,32 @@ static void limit_is_for_each_user(void **state)
     hf_users_free(users);
 }
 
+static void users_and_connections_are_counted_with_and_without_a_limit(void **state)
+{
+    (void)state;
+    for (uint32_t limit = 0; limit <= 3; limit += 3) {
+        struct hf_users *users = hf_users_new(limit);
+        uint64_t count;
+        uint64_t connections;
+
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(hf_users_add(users, HF_SLICE("a")), HF_USERS_OK);
+        }
+        assert_int_equal(hf_users_add(users, HF_SLICE("b")), HF_USERS_OK);
+        hf_users_count(users, &count, &connections);
+        assert_int_equal(count, 2);
+        assert_int_equal(connections, 4);
+        hf_users_remove(users, HF_SLICE("b"));
+        hf_users_count(users, &count, &connections);
+        assert_int_equal(count, 1);
+        assert_int_equal(connections, 3);
+        for (int i = 0; i < 3; i++) {
+            hf_users_remove(users, HF_SLICE("a"));
+        }
+        hf_users_free(users);
+    }
+}
+
 static void *come_and_go(void *context)
 {
     for (int i = 0; i < 2000; i++) {
@@ -59,6 +85,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limit_is_for_each_user),
+        cmocka_unit_test(users_and_connections_are_counted_with_and_without_a_limit),
         cmocka_unit_test(threads_share_the_count),
     };
 

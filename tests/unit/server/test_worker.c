@@ -18,8 +18,10 @@
 #include <cmocka.h>
 
 #include "api/registry.h"
+#include "api/survey.h"
 #include "client/hub.h"
 #include "client/member.h"
+#include "client/user_command.h"
 #include "net/admission.h"
 #include "net/emulation.h"
 #include "net/http.h"
@@ -40,6 +42,10 @@ struct hf_registry {
     int unused;
 };
 
+struct hf_surveys {
+    int unused;
+};
+
 enum { JOURNAL_MAX = 4096 };
 
 static struct {
@@ -49,6 +55,7 @@ static struct {
     struct hf_port port;
     struct hf_hub hub;
     struct hf_registry registry;
+    struct hf_surveys surveys;
     bool port_fails;
     struct hf_port_callbacks callbacks;
 } doubles = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -183,6 +190,39 @@ void hf_registry_on_bus(void *port_context, struct hf_bytes message)
 {
     (void)port_context;
     (void)message;
+    note('r');
+}
+
+struct hf_surveys *hf_surveys_open(struct hf_worker *worker)
+{
+    (void)worker;
+    return &doubles.surveys;
+}
+
+void hf_surveys_close(struct hf_surveys *surveys)
+{
+    (void)surveys;
+    note('S');
+}
+
+void hf_surveys_tick(struct hf_surveys *surveys, uint64_t now_ms)
+{
+    (void)surveys;
+    (void)now_ms;
+}
+
+bool hf_survey_take(struct hf_worker *worker, struct hf_bytes message)
+{
+    (void)worker;
+    note('s');
+    return message.data[0] == 's';
+}
+
+bool hf_user_command_take(struct hf_worker *worker, struct hf_bytes message)
+{
+    (void)worker;
+    note('u');
+    return message.data[0] == 'u';
 }
 
 struct hf_emulation *hf_emulation_open(void)
@@ -386,7 +426,7 @@ static void an_end_closes_sessions_then_the_port_then_hub_and_registry(void **st
     say(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_true(receives(fd, "hello"));
     stop(&test);
-    assert_true(journal_has("PhHR"));
+    assert_true(journal_has("PShHR"));
     assert_false(receives(fd, "anything")); /* closed */
     close(fd);
 }

@@ -8,8 +8,8 @@
 
 #include <openssl/hmac.h>
 
+#include "base64.h"
 #include "slice.h"
-#include "token/base64.h"
 
 /* A token of HS256 over claims in printf form; the text lives until the next call but three. */
 static inline const char *token_of(const char *format, ...) __attribute__((format(printf, 1, 2)));

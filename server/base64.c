@@ -1,4 +1,4 @@
-#include "token/base64.h"
+#include "base64.h"
 
 #include <stdint.h>
 
@@ -55,6 +55,28 @@ bool hf_base64_decode(enum hf_base64_alphabet alphabet, struct hf_slice text, ch
     }
     *out_len = len;
     return bits == 0;
+}
+
+enum hf_base64_result hf_base64_decode_arena(struct hf_slice text, struct hf_arena *arena,
+                                             struct hf_slice *out)
+{
+    size_t room = HF_BASE64_DECODED_MAX(text.len);
+    char *bytes;
+    size_t len;
+
+    *out = (struct hf_slice){0};
+    if (hf_slice_is_empty(text)) {
+        return HF_BASE64_OK;
+    }
+    bytes = hf_arena_alloc(arena, room);
+    if (bytes == NULL) {
+        return HF_BASE64_NO_MEMORY;
+    }
+    if (!hf_base64_decode(HF_BASE64_STANDARD, text, bytes, &len)) {
+        return HF_BASE64_MALFORMED;
+    }
+    *out = hf_slice(bytes, len);
+    return HF_BASE64_OK;
 }
 
 size_t hf_base64_encode_url(struct hf_slice bytes, char *out)
