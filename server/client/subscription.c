@@ -68,6 +68,7 @@ struct hf_subscription *hf_subscription_new(struct hf_session *session, struct h
     subscription->session_index = session->subscription_count;
     session->subscriptions[session->subscription_count++] = subscription;
     hf_counter_add(&session->worker->counters.subscriptions, 1);
+    hf_counter_add(&session->worker->counters.subscriptions_opened, 1);
     return subscription;
 }
 

@@ -100,6 +100,20 @@ const struct hf_option hf__options[] = {
            "address to listen on; empty = all interfaces"),
     INT("http_server.port", AT(http_server.port), "8000", 0, 65535, 0,
         "port for clients, server API and health; 0 = a free one"),
+    STRING("http_server.internal_address", AT(http_server.internal_address), "", 0,
+           "address of the internal listener; empty = http_server.address"),
+    INT("http_server.internal_port", AT(http_server.internal_port), "0", 0, 65535, HF_OPTION_EMPTY_TOO,
+        "port of its own for server API, health and metrics; 0 = they share http_server.port"),
+    FLAG("http_server.tls.enabled", AT(http_server.tls.enabled), "false",
+         "TLS (1.2 or newer) on both listeners"),
+    STRING("http_server.tls.cert_pem", AT(http_server.tls.cert_pem), "", 0,
+           "certificate and the chain behind it: PEM, base64 of PEM, or a file's name"),
+    STRING("http_server.tls.key_pem", AT(http_server.tls.key_pem), "", HF_OPTION_SECRET,
+           "key of the certificate, without a passphrase; given in the same ways"),
+    STRING("http_server.tls.client_ca_pem", AT(http_server.tls.client_ca_pem), "", 0,
+           "certificates of which one must have signed a client's own; empty = clients need none"),
+    FLAG("http_server.tls_external", AT(http_server.tls_external), "false",
+         "no TLS on the internal listener"),
 
     ENUM("log.level", AT(log.level), "info", log_levels, "least important level that is logged"),
     STRING("log.file", AT(log.file), "", 0, "file to log to; empty = standard error"),
@@ -236,7 +250,13 @@ const struct hf_option hf__options[] = {
     STRING("websocket.handler_prefix", AT(websocket.handler_prefix), "/connection/websocket",
            HF_OPTION_PATH, "URL path of the WebSocket endpoint"),
     BYTES("websocket.message_size_limit", AT(websocket.message_size_limit_bytes), "65536", 1,
-          MESSAGE_MAX, 0, "bytes of one message from a client"),
+          MESSAGE_MAX, 0, "bytes of one message from a client, also after decompression"),
+    FLAG("websocket.compression", AT(websocket.compression), "false",
+         "permessage-deflate for clients that offer it, each message by itself"),
+    BYTES("websocket.compression_min_size", AT(websocket.compression_min_size_bytes), "0", 0,
+          MESSAGE_MAX, 0, "bytes below which a message is sent as it is"),
+    INT("websocket.compression_level", AT(websocket.compression_level), "1", 1, 9, 0,
+        "1 = fast, 9 = small"),
     DURATION("websocket.write_timeout", AT(websocket.write_timeout_ms), "1s", 1, HOUR, 0,
              "time after which a connection that takes no bytes is dropped"),
 
@@ -299,6 +319,13 @@ const struct hf_option hf__options[] = {
     FLAG("http_api.insecure", AT(http_api.insecure), "false", "the server API asks for no key"),
     ENUM("http_api.error_mode", AT(http_api.error_mode), "", error_modes,
          "empty: errors come with status 200; transport: with a fitting HTTP status"),
+
+    FLAG("http_api.external", AT(http_api.external), "false",
+         "with an internal listener: the server API stays on http_server.port"),
+
+    FLAG("prometheus.enabled", AT(prometheus.enabled), "false", "metrics for Prometheus"),
+    STRING("prometheus.handler_prefix", AT(prometheus.handler_prefix), "/metrics", HF_OPTION_PATH,
+           "URL path of the metrics"),
 
     FLAG("health.enabled", AT(health.enabled), "true", "health endpoints (the peer: false)"),
     STRING("health.handler_prefix", AT(health.handler_prefix), "/health", HF_OPTION_PATH,
@@ -366,6 +393,8 @@ const struct hf_option hf__options[] = {
              HF_OPTION_WHOLE_SECONDS, "longest wait of a poll, and that of one without a timeout"),
     DURATION("holdfast.http_idle_timeout", AT(holdfast.http_idle_timeout_ms), "60s", 1, 24 * HOUR,
              0, "time that a kept-alive connection may wait for its next request"),
+    DURATION("holdfast.tls_handshake_timeout", AT(holdfast.tls_handshake_timeout_ms), "10s", 1, HOUR,
+             0, "time in which a TLS handshake must be done"),
 };
 
 const struct hf_option hf__channel_options[] = {

@@ -242,6 +242,8 @@ static void check_paths(struct hf_loader *loader)
         {has_websocket, "websocket.handler_prefix", config->websocket.handler_prefix},
         {has_api, "http_api.handler_prefix", config->http_api.handler_prefix},
         {config->health.enabled, "health.handler_prefix", config->health.handler_prefix},
+        {config->prometheus.enabled, "prometheus.handler_prefix",
+         config->prometheus.handler_prefix},
         {config->http_stream.enabled, "http_stream.handler_prefix",
          config->http_stream.handler_prefix},
         {config->sse.enabled, "sse.handler_prefix", config->sse.handler_prefix},
@@ -368,4 +370,5 @@ void hf__validate(struct hf_loader *loader)
         check_redis(loader);
     }
     check_limits(loader);
+    hf__validate_listeners(loader);
 }
