@@ -17,6 +17,8 @@
 
 #include "log.h"
 
+struct hf_pattern;
+
 enum hf_engine_type {
     HF_ENGINE_TYPE_MEMORY,
     HF_ENGINE_TYPE_REDIS,
@@ -89,6 +91,14 @@ struct hf_channel_options {
     enum hf_data_format
         publication_data_format; /* channel.publication_data_format filled in for "" */
     enum hf_subscription_type subscription_type;
+
+    char *channel_regex; /* what follows the namespace must match it; "" = ASCII is all there is to
+                            a name */
+    struct hf_pattern *channel_pattern; /* made of it; owned; NULL = none */
+
+    struct hf_string_list allowed_delta_types; /* "fossil" or nothing */
+    bool delta_publish;                        /* every publication asks for delta delivery */
+    bool allow_tags_filter;                    /* subscribers may choose publications by tags */
 };
 
 struct hf_config_http_server {
@@ -128,7 +138,11 @@ struct hf_config_token {
     char *ecdsa_public_key; /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
     char *audience;         /* must be (among) `aud` */
     char *issuer;           /* must be `iss` */
-    char *user_id_claim;    /* whose value is the user; "" = sub */
+    char *audience_regex;   /* must match one of `aud`; not together with audience */
+    char *issuer_regex;     /* must match `iss`; not together with issuer */
+    struct hf_pattern *audience_pattern; /* made of them; owned; NULL = none */
+    struct hf_pattern *issuer_pattern;
+    char *user_id_claim; /* whose value is the user; "" = sub */
 };
 
 /* Each user with a connection is subscribed to a channel of his own, `[namespace:]#user`. */
@@ -200,29 +214,34 @@ struct hf_config_health {
 
 /* Limits and knobs that the peer does not have. */
 struct hf_config_holdfast {
-    uint32_t workers;                /* never 0 after loading: the number of cores is filled in */
-    int64_t linger_ms;               /* a stream without subscribers stays warm; 0 = not at all */
-    uint32_t lingering_streams_max;  /* of the node */
-    uint32_t tail_max_publications;  /* per stream */
-    uint64_t tail_max_bytes;         /* per stream */
-    uint64_t tails_max_bytes;        /* all streams of the node */
-    uint32_t page_max_publications;  /* one page of recovered publications */
-    uint64_t page_max_bytes;         /* same */
-    int64_t presence_leave_delay_ms; /* a user who is back within it has not left; 0 = off */
-    int64_t store_wait_ms;           /* requests wait so long for a store that is away */
-    int64_t node_timeout_ms;         /* another node is given up after so long a silence */
-    uint32_t witnesses_max;          /* positions remembered of channels not followed here */
-    uint32_t pending_requests_max;   /* requests waiting inside the engine */
-    uint64_t pending_bytes_max;      /* payload bytes waiting for the store */
-    uint32_t loads_in_flight_max;    /* reads of streams asked of the store at once */
-    uint64_t mailbox_max_bytes;      /* one worker's mailbox from the engine */
-    uint32_t session_requests_max;   /* commands of one client waiting for the engine */
-    uint32_t broadcast_channels_max; /* channels in one broadcast call */
-    uint32_t registry_nodes_max;     /* other nodes remembered */
-    uint64_t http_body_max_bytes;    /* request body of the server API */
-    uint64_t http_header_max_bytes;  /* request line and headers of any request */
-    int64_t http_timeout_ms;         /* a request must be complete within it */
-    int64_t http_idle_timeout_ms;    /* keep-alive connection without a request */
+    uint32_t workers;                 /* never 0 after loading: the number of cores is filled in */
+    int64_t linger_ms;                /* a stream without subscribers stays warm; 0 = not at all */
+    uint32_t lingering_streams_max;   /* of the node */
+    uint32_t tail_max_publications;   /* per stream */
+    uint64_t tail_max_bytes;          /* per stream */
+    uint64_t tails_max_bytes;         /* all streams of the node */
+    uint32_t page_max_publications;   /* one page of recovered publications */
+    uint64_t page_max_bytes;          /* same */
+    int64_t presence_leave_delay_ms;  /* a user who is back within it has not left; 0 = off */
+    int64_t store_wait_ms;            /* requests wait so long for a store that is away */
+    int64_t node_timeout_ms;          /* another node is given up after so long a silence */
+    uint32_t witnesses_max;           /* positions remembered of channels not followed here */
+    uint32_t pending_requests_max;    /* requests waiting inside the engine */
+    uint64_t pending_bytes_max;       /* payload bytes waiting for the store */
+    uint32_t loads_in_flight_max;     /* reads of streams asked of the store at once */
+    uint64_t mailbox_max_bytes;       /* one worker's mailbox from the engine */
+    uint32_t session_requests_max;    /* commands of one client waiting for the engine */
+    uint64_t delta_payload_max_bytes; /* larger payloads are always sent in full */
+    uint64_t tags_filter_max_bytes;   /* memory of one subscriber's filter */
+    uint32_t tags_filter_max_depth;   /* nodes from its root to a leaf */
+    uint32_t regex_match_limit;       /* steps of one match of a regular expression */
+    uint64_t regex_memory_max_bytes;  /* memory of one such match */
+    uint32_t broadcast_channels_max;  /* channels in one broadcast call */
+    uint32_t registry_nodes_max;      /* other nodes remembered */
+    uint64_t http_body_max_bytes;     /* request body of the server API */
+    uint64_t http_header_max_bytes;   /* request line and headers of any request */
+    int64_t http_timeout_ms;          /* a request must be complete within it */
+    int64_t http_idle_timeout_ms;     /* keep-alive connection without a request */
 };
 
 struct hf_config {
