@@ -386,6 +386,20 @@ static enum hf_command_status fail(struct hf_command_error *error, enum hf_comma
     return status;
 }
 
+/* The end of a message: nothing may follow it. */
+static enum hf_command_status finish(struct source *source, struct hf_command_error *error)
+{
+    switch (hf_json_end(&source->json)) {
+    case HF_JSON_OK:
+        return HF_COMMAND_OK;
+    case HF_JSON_NO_MEMORY:
+        return fail(error, HF_COMMAND_NO_MEMORY, source->json.error_offset, source->json.reason);
+    case HF_JSON_MALFORMED:
+        break;
+    }
+    return fail(error, HF_COMMAND_MALFORMED, source->json.error_offset, source->json.reason);
+}
+
 enum hf_command_status hf_command_decode_json(struct hf_slice message, struct hf_arena *arena,
                                               struct hf_command *command,
                                               struct hf_command_error *error)
@@ -393,15 +407,19 @@ enum hf_command_status hf_command_decode_json(struct hf_slice message, struct hf
     struct source source = {.arena = arena};
     hf_json_init(&source.json, message, HF_JSON_MAX_DEPTH);
     decode_command(&source, command);
-    switch (hf_json_end(&source.json)) {
-    case HF_JSON_OK:
-        return HF_COMMAND_OK;
-    case HF_JSON_NO_MEMORY:
-        return fail(error, HF_COMMAND_NO_MEMORY, source.json.error_offset, source.json.reason);
-    case HF_JSON_MALFORMED:
-        break;
-    }
-    return fail(error, HF_COMMAND_MALFORMED, source.json.error_offset, source.json.reason);
+    return finish(&source, error);
+}
+
+enum hf_command_status hf_connect_request_decode_json(struct hf_slice message,
+                                                      struct hf_arena *arena,
+                                                      struct hf_connect_request *request,
+                                                      struct hf_command_error *error)
+{
+    struct source source = {.arena = arena};
+    hf_json_init(&source.json, message, HF_JSON_MAX_DEPTH);
+    memset(request, 0, sizeof(*request));
+    decode_message(&source, &request_types[HF_COMMAND_CONNECT].message, request);
+    return finish(&source, error);
 }
 
 enum hf_command_status hf_command_decode(enum hf_encoding encoding, struct hf_slice message,

@@ -174,6 +174,12 @@ enum hf_command_status hf_command_decode_json(struct hf_slice message, struct hf
                                               struct hf_command *command,
                                               struct hf_command_error *error);
 
+/* Decodes a connect request that stands alone, without a command around it. As above. */
+enum hf_command_status hf_connect_request_decode_json(struct hf_slice message,
+                                                      struct hf_arena *arena,
+                                                      struct hf_connect_request *request,
+                                                      struct hf_command_error *error);
+
 /* Decodes one message in Protobuf (proto/client.proto). Unknown fields are ignored; a text that is
  * not UTF-8, a field of another wire type, a single sub-message that comes twice, and messages
  * nested too deep are malformed, too many fields TOO_LARGE; an empty message is a pong. Needs arena
@@ -182,7 +188,7 @@ enum hf_command_status hf_command_decode_protobuf(struct hf_slice message, struc
                                                   struct hf_command *command,
                                                   struct hf_command_error *error);
 
-/* One of the two above. */
+/* hf_command_decode_json or hf_command_decode_protobuf. */
 enum hf_command_status hf_command_decode(enum hf_encoding encoding, struct hf_slice message,
                                          struct hf_arena *arena, struct hf_command *command,
                                          struct hf_command_error *error);

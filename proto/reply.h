@@ -139,6 +139,11 @@ struct hf_encoder {
 };
 
 extern const struct hf_encoder hf_encoder_json;
+/* For unidirectional transports: pushes without the object around them, {"channel":..,"pub":..}.
+ * `connect` is a push here (its id is not written); the other replies are NULL, as nobody asks. */
+extern const struct hf_encoder hf_encoder_json_bare;
+/* For long polling: a publication's push is the publication alone; else as the one above. */
+extern const struct hf_encoder hf_encoder_json_item;
 extern const struct hf_encoder hf_encoder_protobuf;
 
 /* The encoder of an encoding, static. */

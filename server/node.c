@@ -23,7 +23,10 @@
 #include "log.h"
 #include "memory.h"
 #include "net/admission.h"
+#include "net/emulation.h"
 #include "net/listener.h"
+#include "net/poll.h"
+#include "net/stream.h"
 #include "net/websocket_driver.h"
 #include "worker.h"
 
@@ -239,6 +242,33 @@ static bool open_engine(struct hf_node *node)
     return result == HF_OK;
 }
 
+static int add_stream_routes(const struct hf_config *config, struct hf_routes *routes)
+{
+    const struct {
+        bool is_on;
+        const char *path;
+        hf_http_handler *handler;
+    } streams[] = {
+        {config->http_stream.enabled, config->http_stream.handler_prefix, hf_http_stream_handle},
+        {config->sse.enabled, config->sse.handler_prefix, hf_sse_handle},
+        {config->http_stream.enabled || config->sse.enabled, config->emulation.handler_prefix,
+         hf_emulation_handle},
+        {config->uni_sse.enabled, config->uni_sse.handler_prefix, hf_uni_sse_handle},
+        {config->uni_http_stream.enabled, config->uni_http_stream.handler_prefix,
+         hf_uni_http_stream_handle},
+        {config->uni_websocket.enabled, config->uni_websocket.handler_prefix,
+         hf_uni_websocket_handle},
+        {config->holdfast.poll_enabled, config->holdfast.poll_handler_prefix, hf_poll_handle},
+    };
+    int result = HF_OK;
+    for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]) && result == HF_OK; i++) {
+        if (streams[i].is_on) {
+            result = hf_routes_add(routes, streams[i].path, "", streams[i].handler);
+        }
+    }
+    return result;
+}
+
 static bool build_routes(struct hf_node *node)
 {
     const struct hf_config *config = node->config;
@@ -249,6 +279,9 @@ static bool build_routes(struct hf_node *node)
     if (result == HF_OK && !config->websocket.disabled) {
         result =
             hf_routes_add(&node->routes, config->websocket.handler_prefix, "", hf_websocket_handle);
+    }
+    if (result == HF_OK) {
+        result = add_stream_routes(config, &node->routes);
     }
     if (result != HF_OK) {
         hf_log(HF_LOG_ERROR, "the routes cannot be set up", "error=%s", hf_error_text(result));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -13,6 +14,7 @@
 #include "client/hub.h"
 #include "client/member.h"
 #include "log.h"
+#include "net/emulation.h"
 #include "net/http.h"
 #include "net/listener.h"
 #include "net/worker_loop.h"
@@ -22,6 +24,15 @@ enum {
     COMMAND_DRAIN = 1,
     COMMAND_STOP = 2,
 };
+
+/* A message in an inbox. */
+struct letter {
+    STAILQ_ENTRY(letter) next;
+    size_t len;
+    char text[];
+};
+
+STAILQ_HEAD(letters, letter);
 
 /* A worker and what its thread and the node's share about it. */
 struct worker_thread {
@@ -41,6 +52,10 @@ struct worker_thread {
     struct event *command_event;
     struct hf_wheel_entry registry_timer;
     bool is_stopping;
+    /* what other workers have told */
+    pthread_mutex_t inbox_lock;
+    struct letters inbox; /* oldest first */
+    size_t inbox_bytes;
 };
 
 static struct worker_thread *thread_of(struct hf_worker *worker)
@@ -58,6 +73,28 @@ static void on_port(evutil_socket_t fd, short what, void *context)
     hf__loop_wake(worker);
     hf_port_dispatch(worker->port);
     hf_hub_flush(worker->hub);
+}
+
+static void on_bus(void *port_context, struct hf_bytes message)
+{
+    if (!hf_emulation_take(port_context, message)) {
+        hf_registry_on_bus(port_context, message);
+    }
+}
+
+static void read_inbox(struct worker_thread *thread)
+{
+    struct letters letters = STAILQ_HEAD_INITIALIZER(letters);
+    pthread_mutex_lock(&thread->inbox_lock);
+    STAILQ_CONCAT(&letters, &thread->inbox);
+    thread->inbox_bytes = 0;
+    pthread_mutex_unlock(&thread->inbox_lock);
+    while (!STAILQ_EMPTY(&letters)) {
+        struct letter *letter = STAILQ_FIRST(&letters);
+        STAILQ_REMOVE_HEAD(&letters, next);
+        (void)hf_emulation_take(&thread->worker, (struct hf_bytes){letter->text, letter->len});
+        free(letter);
+    }
 }
 
 static void on_registry_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
@@ -92,6 +129,7 @@ static void on_command(evutil_socket_t fd, short what, void *context)
     if (read(fd, &count, sizeof(count)) != sizeof(count)) {
         return; /* woken without a command */
     }
+    read_inbox(thread);
     unsigned commands = atomic_load(&thread->commands);
     if ((commands & COMMAND_DRAIN) != 0) {
         start_draining(thread);
@@ -137,17 +175,19 @@ static bool open_parts(struct worker_thread *thread)
     worker->priv->admission = thread->options.admission;
     worker->hub = hf_hub_open(worker);
     worker->registry = hf_registry_open(worker);
+    worker->emulation = hf_emulation_open();
     worker->users = thread->options.users;
     const struct hf_port_callbacks callbacks = {
         .on_publication = hf_hub_on_publication,
         .on_lost = hf_hub_on_lost,
-        .on_bus = hf_registry_on_bus,
+        .on_bus = on_bus,
         .on_join = hf_member_on_join,
         .on_leave = hf_member_on_leave,
         .port_context = worker,
     };
     worker->port = hf_port_open(thread->options.engine, &callbacks);
-    if (worker->hub == NULL || worker->registry == NULL || worker->port == NULL ||
+    if (worker->hub == NULL || worker->registry == NULL || worker->emulation == NULL ||
+        worker->port == NULL ||
         hf_token_verifiers_open(&worker->tokens, worker->config) != HF_OK) {
         return false;
     }
@@ -190,6 +230,7 @@ static void close_parts(struct worker_thread *thread)
     }
     hf_hub_close(worker->hub);
     hf_registry_close(worker->registry);
+    hf_emulation_close(worker->emulation);
     hf_token_verifiers_close(&worker->tokens);
     worker->priv->on_turn_end = NULL;
     hf__loop_close(worker);
@@ -228,6 +269,12 @@ static void free_thread(struct worker_thread *thread)
 {
     pthread_cond_destroy(&thread->start_told);
     pthread_mutex_destroy(&thread->start_lock);
+    while (!STAILQ_EMPTY(&thread->inbox)) {
+        struct letter *letter = STAILQ_FIRST(&thread->inbox);
+        STAILQ_REMOVE_HEAD(&thread->inbox, next);
+        free(letter);
+    }
+    pthread_mutex_destroy(&thread->inbox_lock);
     if (thread->command_fd >= 0) {
         close(thread->command_fd);
     }
@@ -249,6 +296,8 @@ int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **
     thread->start_result = 1;
     pthread_mutex_init(&thread->start_lock, NULL);
     pthread_cond_init(&thread->start_told, NULL);
+    pthread_mutex_init(&thread->inbox_lock, NULL);
+    STAILQ_INIT(&thread->inbox);
     thread->command_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (thread->command_fd < 0 || pthread_create(&thread->thread, NULL, run_worker, thread) != 0) {
         close(options->listener_fd);
@@ -270,15 +319,44 @@ int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **
     return HF_OK;
 }
 
-static void command(struct hf_worker *worker, unsigned what)
+static void wake(const struct worker_thread *thread)
 {
-    struct worker_thread *thread = thread_of(worker);
-    atomic_fetch_or(&thread->commands, what);
     uint64_t one = 1;
     ssize_t written;
     do {
         written = write(thread->command_fd, &one, sizeof(one));
     } while (written < 0 && errno == EINTR);
+}
+
+static void command(struct hf_worker *worker, unsigned what)
+{
+    struct worker_thread *thread = thread_of(worker);
+    atomic_fetch_or(&thread->commands, what);
+    wake(thread);
+}
+
+bool hf_worker_tell(struct hf_worker *worker, struct hf_bytes message)
+{
+    struct worker_thread *thread = thread_of(worker);
+    struct letter *letter = malloc(sizeof(*letter) + message.len);
+    if (letter == NULL) {
+        return false;
+    }
+    letter->len = message.len;
+    memcpy(letter->text, message.data, message.len);
+    pthread_mutex_lock(&thread->inbox_lock);
+    bool has_room = thread->inbox_bytes + message.len <= HF_WORKER_INBOX_MAX;
+    if (has_room) {
+        thread->inbox_bytes += message.len;
+        STAILQ_INSERT_TAIL(&thread->inbox, letter, next);
+    }
+    pthread_mutex_unlock(&thread->inbox_lock);
+    if (has_room) {
+        wake(thread);
+    } else {
+        free(letter);
+    }
+    return has_room;
 }
 
 void hf_worker_drain(struct hf_worker *worker)

@@ -19,6 +19,7 @@
 
 struct event_base;
 struct hf_admission;
+struct hf_emulation;
 struct hf_http_route;
 struct hf_hub;
 struct hf_node;
@@ -42,8 +43,9 @@ struct hf_worker {
     unsigned index;
     struct event_base *base;
     struct hf_port *port;
-    struct hf_hub *hub;           /* channels with subscribers on this worker */
-    struct hf_registry *registry; /* the nodes that were heard of */
+    struct hf_hub *hub;             /* channels with subscribers on this worker */
+    struct hf_registry *registry;   /* the nodes that were heard of */
+    struct hf_emulation *emulation; /* streams that can be found by their session's id */
     struct hf_token_verifiers tokens;
     struct hf_users *users; /* of the node; NULL: nobody's connections are counted */
     struct hf_wheel *wheel;
@@ -68,6 +70,13 @@ static inline void hf_counter_sub(_Atomic uint64_t *counter, uint64_t amount)
 {
     atomic_store_explicit(counter, hf_counter_read(counter) - amount, memory_order_relaxed);
 }
+
+/* --- for other workers of the node: any thread, until it is freed --------------------------- */
+
+/* Puts a message of net/emulation.h into the worker's inbox (copied). False: no memory, or the
+ * inbox holds HF_WORKER_INBOX_MAX bytes. */
+#define HF_WORKER_INBOX_MAX ((size_t)8 * 1024 * 1024)
+bool hf_worker_tell(struct hf_worker *worker, struct hf_bytes message);
 
 /* --- for the node: its thread only -------------------------------------------------------- */
 

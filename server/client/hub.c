@@ -309,6 +309,19 @@ static void end_live(struct hf_hub_entry *entry, unsigned framing,
     }
 }
 
+static void send_one(const struct hf_hub_entry *entry, const struct hf_hub_subscriber *subscriber,
+                     struct hf_frame *frame, struct hf_position position)
+{
+    const struct hf_transport *transport = subscriber->transport;
+
+    if (transport->send_publication != NULL) {
+        transport->send_publication(subscriber->connection, frame, hf_hub_entry_channel(entry),
+                                    position);
+    } else {
+        transport->send(subscriber->connection, frame);
+    }
+}
+
 /* One framing's share of a fan-out. */
 static enum hf_publication_frame_result send_to(struct hf_hub_entry *entry,
                                                 const struct hf_transport *first,
@@ -327,7 +340,7 @@ static enum hf_publication_frame_result send_to(struct hf_hub_entry *entry,
     }
     for (; subscriber < end; subscriber++) {
         if (subscriber->transport->framing == framing) {
-            subscriber->transport->send(subscriber->connection, frame);
+            send_one(entry, subscriber, frame, publication->position);
         }
     }
     hf_frame_unref(frame);

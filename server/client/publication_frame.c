@@ -41,7 +41,7 @@ static struct wire *wire_new(const char *data, size_t len)
 
 const struct hf_encoder *hf_transport_encoder(const struct hf_transport *transport)
 {
-    return hf_encoder_of(transport->encoding);
+    return transport->encoder != NULL ? transport->encoder : hf_encoder_of(transport->encoding);
 }
 
 static struct hf_slice slice_of(struct hf_bytes bytes)

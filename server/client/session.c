@@ -56,8 +56,28 @@ void hf_session_disconnect(struct hf_session *session, enum hf_disconnect_code c
     session->transport->close(session->connection, code, hf_disconnect_reason(code));
 }
 
+/* What a unidirectional client is told instead of the error, as it gets no replies. */
+static enum hf_disconnect_code disconnect_for(enum hf_error_code code)
+{
+    switch (code) {
+    case HF_ERROR_TOKEN_EXPIRED:
+    case HF_ERROR_EXPIRED:
+        return HF_DISCONNECT_EXPIRED;
+    case HF_ERROR_TOO_MANY_REQUESTS:
+        return HF_DISCONNECT_TOO_MANY_REQUESTS;
+    case HF_ERROR_PERMISSION_DENIED:
+        return HF_DISCONNECT_PERMISSION_DENIED;
+    default:
+        return HF_DISCONNECT_SERVER_ERROR;
+    }
+}
+
 void hf_session_refuse(struct hf_session *session, uint32_t id, enum hf_error_code code)
 {
+    if (session->transport->is_unidirectional) {
+        hf_session_disconnect(session, disconnect_for(code));
+        return;
+    }
     hf_session_reply_error(session, id, code);
     if (hf_session_is_closing(session)) {
         return;
@@ -256,6 +276,9 @@ static void send_ping(struct hf_session *session, uint64_t now_ms)
     hf_session_flush(session);
     session->transport->send(session->connection, frame);
     session->ping_at_ms = now_ms + (uint64_t)client->ping_interval_ms;
+    if (session->transport->is_unidirectional) {
+        return;
+    }
     session->awaits_pong = true;
     if (client->pong_timeout_ms > 0) {
         session->pong_at_ms = now_ms + (uint64_t)client->pong_timeout_ms;

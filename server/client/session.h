@@ -7,11 +7,13 @@
 #ifndef HF_SERVER_SESSION_H
 #define HF_SERVER_SESSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "net/transport.h"
 
+struct hf_connect_request;
 struct hf_session;
 struct hf_worker;
 
@@ -22,6 +24,13 @@ struct hf_session *hf_session_open(struct hf_worker *worker, const struct hf_tra
 /* One inbound frame: one or more commands. `data` is writable, borrowed until return. The session
  * may call transport->close from inside. */
 void hf_session_receive(struct hf_session *session, char *data, size_t len);
+
+/* Starts a session of a unidirectional transport with its connect request; the transport's `start`
+ * and the connect push follow once every channel has been asked for, or its `close` with the reason
+ * why not. A wished for channel that the client may not have is left out, or, is_strict, ends the
+ * session with 3507. The request is borrowed until return. May close the transport from inside. */
+void hf_session_start(struct hf_session *session, const struct hf_connect_request *request,
+                      bool is_strict);
 
 /* The output queue has been written out (called only after hf_session_want_drain). */
 void hf_session_drained(struct hf_session *session);

@@ -9,23 +9,62 @@
 
 static void ask(struct hf_session_request *request);
 
-/* Sends a page's publications. False when the subscription has ended over it. */
-static bool send_page(struct hf_subscription *subscription, struct hf_page *page)
+/* Sends a page's publications one by one, for transports that look at each. */
+static enum hf_publication_frame_result send_each(struct hf_subscription *subscription,
+                                                  const struct hf_page *page)
+{
+    struct hf_session *session = subscription->session;
+    struct hf_slice channel = hf_hub_entry_channel(subscription->entry);
+    enum hf_publication_frame_result result = HF_PUBLICATION_FRAME_OK;
+
+    hf_session_flush(session);
+    for (uint32_t i = 0; i < page->count && result == HF_PUBLICATION_FRAME_OK; i++) {
+        struct hf_frame *frame;
+
+        if (hf_session_is_closing(session)) {
+            break;
+        }
+        result = hf_publication_frame(session->worker, session->transport, channel, page->items[i],
+                                      &frame);
+        if (result == HF_PUBLICATION_FRAME_OK) {
+            session->transport->send_publication(session->connection, frame, channel,
+                                                 page->items[i]->position);
+            hf_frame_unref(frame);
+        }
+    }
+    return result;
+}
+
+static enum hf_publication_frame_result send_together(struct hf_subscription *subscription,
+                                                      struct hf_page *page)
 {
     struct hf_session *session = subscription->session;
     struct hf_frame *frame;
+    enum hf_publication_frame_result result =
+        hf_page_frame(session->worker, session->transport,
+                      hf_hub_entry_channel(subscription->entry), page, &frame);
 
-    if (page == NULL) {
-        return true;
-    }
-    switch (hf_page_frame(session->worker, session->transport,
-                          hf_hub_entry_channel(subscription->entry), page, &frame)) {
-    case HF_PUBLICATION_FRAME_OK:
+    if (result == HF_PUBLICATION_FRAME_OK) {
         hf_session_flush(session);
         if (!hf_session_is_closing(session)) {
             session->transport->send(session->connection, frame);
         }
         hf_frame_unref(frame);
+    }
+    return result;
+}
+
+/* Sends a page's publications. False when the subscription has ended over it. */
+static bool send_page(struct hf_subscription *subscription, struct hf_page *page)
+{
+    struct hf_session *session = subscription->session;
+
+    if (page == NULL) {
+        return true;
+    }
+    switch (session->transport->send_publication != NULL ? send_each(subscription, page)
+                                                         : send_together(subscription, page)) {
+    case HF_PUBLICATION_FRAME_OK:
         return !hf_session_is_closing(session);
     case HF_PUBLICATION_FRAME_NO_MEMORY:
         hf_subscription_lost(subscription);

@@ -65,14 +65,17 @@ void hf_session_reply_connect(struct hf_session *session, uint32_t id, int64_t e
     result.ttl = result.expires ? hf_session_ttl(expire_at_s) : 0;
     /* Seconds on the wire: rounded up, so that a client never expects a ping too early. */
     result.ping = (uint32_t)((client->ping_interval_ms + 999) / 1000);
-    result.pong = client->pong_timeout_ms > 0;
+    result.pong = client->pong_timeout_ms > 0 && !session->transport->is_unidirectional;
     result.time = client->connect_include_server_time ? hf_session_unix_ms() : 0;
+    if (session->transport->describe != NULL) {
+        session->transport->describe(session->connection, &result);
+    }
     hf_session_encoder(session)->connect(hf_session_reply_begin(session), id, &result);
     hf_session_reply_end(session);
 }
 
-void hf_session_connect(struct hf_session *session, uint32_t id,
-                        const struct hf_connect_request *request)
+static void begin(struct hf_session *session, uint32_t id, const struct hf_connect_request *request,
+                  bool is_strict)
 {
     struct hf_token_claims claims;
     int code = choose_client_id(session) ? 0 : HF_DISCONNECT_SERVER_ERROR;
@@ -81,11 +84,28 @@ void hf_session_connect(struct hf_session *session, uint32_t id,
         code = hf_session_authenticate(session, request->token, &claims);
     }
     if (code == 0) {
-        code = hf_session_join(session, id, request, &claims);
+        code = hf_session_join(session, id, request, is_strict, &claims);
     }
     if (code >= HF_DISCONNECT_CONNECTION_CLOSED) {
         hf_session_disconnect(session, (enum hf_disconnect_code)code);
     } else if (code != 0) {
         hf_session_refuse(session, id, (enum hf_error_code)code);
     }
+}
+
+void hf_session_connect(struct hf_session *session, uint32_t id,
+                        const struct hf_connect_request *request)
+{
+    begin(session, id, request, false);
+}
+
+void hf_session_start(struct hf_session *session, const struct hf_connect_request *request,
+                      bool is_strict)
+{
+    struct hf_arena *arena = hf_hub_arena(session->worker->hub);
+
+    hf_arena_reset(arena);
+    begin(session, 0, request, is_strict);
+    hf_arena_reset(arena);
+    hf_session_flush(session);
 }

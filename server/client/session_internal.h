@@ -103,7 +103,8 @@ _Static_assert(sizeof(struct hf_subscription) <= 40, "subscriptions are many: ke
 /* Ends the connection: subscriptions go at once, the transport says goodbye with the code's
  * canonical reason after what was already sent. The first call wins. */
 void hf_session_disconnect(struct hf_session *session, enum hf_disconnect_code code);
-/* Answers the connect command with an error, after which the connection is of no use. */
+/* Answers the connect command with an error, after which the connection is of no use; a
+ * unidirectional one is disconnected. */
 void hf_session_refuse(struct hf_session *session, uint32_t id, enum hf_error_code code);
 
 /* Carries out a command, or keeps it until its turn comes. message: its text. */
@@ -148,10 +149,12 @@ hf_session_override_position(struct hf_channel_position_flags flags,
 /* --- session_join.c --- */
 
 /* Makes the server-side subscriptions: those of the token, the personal channel, and those that the
- * client wishes for and may have. The connect command is answered when all are there: at once for
+ * client wishes for and may have; of a transient session only the last. is_strict: the client must
+ * have all that it wishes for. The connect command is answered when all are there: at once for
  * none. 0, or a code as above. */
 int hf_session_join(struct hf_session *session, uint32_t id,
-                    const struct hf_connect_request *request, const struct hf_token_claims *claims);
+                    const struct hf_connect_request *request, bool is_strict,
+                    const struct hf_token_claims *claims);
 void hf_session_join_free(struct hf_session_join *join);
 
 /* --- session_refresh.c --- */
@@ -206,6 +209,7 @@ const struct hf_encoder *hf_session_encoder(const struct hf_session *session);
 enum hf_error_code hf_session_engine_error(int result);
 
 /* --- session_subscribe.c --- */
+
 void hf_session_subscribe(struct hf_session *session, uint32_t id,
                           const struct hf_subscribe_request *request);
 void hf_session_unsubscribe(struct hf_session *session, uint32_t id, struct hf_slice channel);

@@ -37,8 +37,10 @@ struct hf_session_join {
 struct plan_item {
     struct hf_slice channel;
     const struct hf_channel_options *options;
-    const struct hf_token_sub *token;        /* NULL: not from the token */
+    const struct hf_token_sub *token;        /* what a token says of it, NULL for none */
     const struct hf_subscribe_request *wish; /* the client's words about it, NULL for none */
+    int64_t expire_at_s;                     /* since 1970; 0: never */
+    bool has_own_token;                      /* `token` is a subscription token's */
 };
 
 struct plan {
@@ -127,41 +129,95 @@ static int plan_personal_channel(const struct hf_session *session, struct plan *
     return 0;
 }
 
-/* What the client wishes for: words about what it gets anyway, and channels of its own choice,
- * which it gets if it could subscribe to them by itself. */
-static int plan_wishes(const struct hf_session *session, const struct hf_connect_request *request,
-                       struct plan *plan)
+/* The subscription token that a unidirectional client has sent with its wish. */
+static int plan_token_of_wish(const struct hf_session *session, struct plan_item *item)
+{
+    struct hf_token_claims *claims =
+        hf_arena_alloc(hf_hub_arena(session->worker->hub), sizeof(*claims));
+    int code;
+
+    if (claims == NULL) {
+        return HF_ERROR_INTERNAL;
+    }
+    *claims = (struct hf_token_claims){0};
+    code = hf_session_verify_subscription(session, item->channel, item->wish->token, claims);
+    item->token = &claims->sub;
+    item->has_own_token = true;
+    item->expire_at_s = claims->expire_at_s;
+    return code;
+}
+
+/* A channel of the client's own choice. */
+static int plan_wish(const struct hf_session *session, const struct hf_connect_sub *sub,
+                     bool is_strict, struct plan *plan)
 {
     const struct hf_config *config = session->worker->config;
     struct hf_slice user = hf_session_user(session);
     const struct hf_channel_caller caller = {
         .user = user.data, .user_len = user.len, .is_subscribed = true};
+    struct plan_item item = {.channel = sub->channel, .wish = &sub->request};
+    struct hf_channel_ref ref;
+    int allowed =
+        (int)hf_channel_may_subscribe(config, sub->channel.data, sub->channel.len, &caller, &ref);
 
-    for (size_t i = 0; i < request->subs_count; i++) {
-        struct hf_slice channel = request->subs[i].channel;
-        struct plan_item *item = find_item(plan, channel);
-        struct hf_channel_ref ref;
-        enum hf_channel_error allowed;
+    if (allowed == (int)HF_CHANNEL_UNKNOWN) {
+        return HF_DISCONNECT_BAD_REQUEST;
+    }
+    if (hf_slice_is_empty(sub->channel) ||
+        hf_channel_check_length(config, sub->channel.len) != HF_CHANNEL_OK) {
+        allowed = (int)HF_CHANNEL_BAD_REQUEST;
+    }
+    if (allowed != (int)HF_CHANNEL_BAD_REQUEST && session->transport->is_unidirectional &&
+        !hf_slice_is_empty(sub->request.token)) {
+        allowed = plan_token_of_wish(session, &item); /* it alone decides */
+        if (allowed != 0) {
+            return allowed;
+        }
+    }
+    if (allowed == (int)HF_CHANNEL_OK) {
+        item.options = ref.options;
+        plan->items[plan->count++] = item;
+        return 0;
+    }
+    hf_log(HF_LOG_DEBUG, "a client may not have the channel that it wishes for", "channel=%.*s",
+           (int)sub->channel.len, sub->channel.data);
+    return is_strict ? HF_DISCONNECT_PERMISSION_DENIED : 0;
+}
+
+/* What the client wishes for: words about what it gets anyway, and channels of its own choice,
+ * which it gets if it could subscribe to them by itself. */
+static int plan_wishes(const struct hf_session *session, const struct hf_connect_request *request,
+                       bool is_strict, struct plan *plan)
+{
+    int code = 0;
+
+    for (size_t i = 0; i < request->subs_count && code == 0; i++) {
+        struct plan_item *item = find_item(plan, request->subs[i].channel);
 
         if (item != NULL) {
             item->wish = &request->subs[i].request;
-            continue;
-        }
-        allowed = hf_channel_may_subscribe(config, channel.data, channel.len, &caller, &ref);
-        if (allowed == HF_CHANNEL_UNKNOWN) {
-            return HF_DISCONNECT_BAD_REQUEST;
-        }
-        if (allowed == HF_CHANNEL_OK && !hf_slice_is_empty(channel) &&
-            hf_channel_check_length(config, channel.len) == HF_CHANNEL_OK) {
-            plan->items[plan->count++] = (struct plan_item){
-                .channel = channel, .options = ref.options, .wish = &request->subs[i].request};
+        } else {
+            code = plan_wish(session, &request->subs[i], is_strict, plan);
         }
     }
-    return 0;
+    return code;
+}
+
+/* Who only looks in gets what it came for. */
+static void drop_unwished(struct plan *plan)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < plan->count; i++) {
+        if (plan->items[i].wish != NULL) {
+            plan->items[kept++] = plan->items[i];
+        }
+    }
+    plan->count = kept;
 }
 
 static int make_plan(const struct hf_session *session, const struct hf_connect_request *request,
-                     const struct hf_token_claims *claims, struct plan *plan)
+                     bool is_strict, const struct hf_token_claims *claims, struct plan *plan)
 {
     uint32_t limit = session->worker->config->client.channel_limit;
     size_t most = claims->subs_count + request->subs_count + 1;
@@ -179,7 +235,10 @@ static int make_plan(const struct hf_session *session, const struct hf_connect_r
         code = plan_personal_channel(session, plan);
     }
     if (code == 0) {
-        code = plan_wishes(session, request, plan);
+        code = plan_wishes(session, request, is_strict, plan);
+    }
+    if (session->transport->is_transient) {
+        drop_unwished(plan);
     }
     return code == 0 && plan->count > limit ? HF_DISCONNECT_CHANNEL_LIMIT : code;
 }
@@ -187,19 +246,55 @@ static int make_plan(const struct hf_session *session, const struct hf_connect_r
 /* --- the end: all are answered ------------------------------------------------------------------
  */
 
-static void reply(struct hf_session *session, const struct hf_session_join *join)
+/* Tells the transport what the client is going to be told. False: no memory. */
+static bool tell_transport(struct hf_session *session, const struct join_sub *subs, uint32_t count)
 {
-    struct hf_connect_result_sub *subs = calloc(join->count, sizeof(*subs));
+    struct hf_start_channel *channels = NULL;
 
-    if (subs == NULL) {
-        hf_session_refuse(session, join->id, HF_ERROR_INTERNAL);
-        return;
+    if (session->transport->start == NULL) {
+        return true;
     }
-    for (uint32_t i = 0; i < join->count; i++) {
-        subs[i] = join->subs[i].result;
+    if (count > 0) {
+        channels = calloc(count, sizeof(*channels));
+        if (channels == NULL) {
+            return false;
+        }
     }
-    hf_session_reply_connect(session, join->id, join->expire_at_s, subs, join->count);
-    free(subs);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct hf_subscribe_reply *result = &subs[i].result.result;
+
+        channels[i] = (struct hf_start_channel){
+            .channel = subs[i].result.channel,
+            .publications = result->publications_raw,
+            .position = result->positioned ? subs[i].position : (struct hf_position){0},
+            .is_recoverable = result->recoverable,
+            .was_recovering = result->was_recovering,
+            .is_recovered = result->recovered,
+        };
+    }
+    session->transport->start(session->connection, channels, count);
+    free(channels);
+    return true;
+}
+
+/* Answers the connect command. */
+static void reply(struct hf_session *session, uint32_t id, int64_t expire_at_s,
+                  const struct join_sub *subs, uint32_t count)
+{
+    struct hf_connect_result_sub *results = NULL;
+
+    if (count > 0) {
+        results = calloc(count, sizeof(*results));
+    }
+    if ((count > 0 && results == NULL) || !tell_transport(session, subs, count)) {
+        hf_session_refuse(session, id, HF_ERROR_INTERNAL);
+    } else {
+        for (uint32_t i = 0; i < count; i++) {
+            results[i] = subs[i].result;
+        }
+        hf_session_reply_connect(session, id, expire_at_s, results, count);
+    }
+    free(results);
 }
 
 /* Goes live, or on with what has been published since. Nothing follows the one that was answered
@@ -228,7 +323,7 @@ static void finish(struct hf_session *session)
 {
     struct hf_session_join *join = session->identity->join;
 
-    reply(session, join);
+    reply(session, join->id, join->expire_at_s, join->subs, join->count);
     if (hf_session_is_closing(session)) {
         return; /* refused, which has freed the join */
     }
@@ -359,15 +454,20 @@ static void prepare(struct hf_subscription *subscription, const struct plan_item
     struct hf_slice user = hf_session_user(session);
     const struct hf_channel_caller caller = {
         .user = user.data, .user_len = user.len, .is_subscribed = true};
+    /* Who has no subscribe command asks with the wish. */
+    const struct hf_subscribe_request *asks =
+        session->transport->is_unidirectional ? item->wish : NULL;
     struct hf_channel_position_flags flags =
-        hf_channel_position_flags(config, item->options, &caller, false, false);
+        hf_channel_position_flags(config, item->options, &caller, asks != NULL && asks->positioned,
+                                  asks != NULL && (asks->recoverable || asks->recover));
     uint32_t limit = config->client.recovery_max_publication_limit;
     bool is_cache = item->options->force_recovery_mode == HF_RECOVERY_MODE_CACHE;
 
     if (item->token != NULL) {
         flags = hf_session_override_position(flags, item->options, item->token);
     }
-    subscription->gets_joins = hf_channel_gets_joins(config, item->options, &caller, false);
+    subscription->gets_joins =
+        hf_channel_gets_joins(config, item->options, &caller, asks != NULL && asks->join_leave);
     request->is_positioned = flags.positioned;
     request->is_recoverable = flags.recoverable;
     request->has_recover = (item->wish != NULL && item->wish->recover) ||
@@ -384,13 +484,35 @@ static void prepare(struct hf_subscription *subscription, const struct plan_item
     }
 }
 
+/* Who only looks in is no member of the channel. */
+static struct hf_subscription *new_subscription(struct hf_session *session,
+                                                const struct plan_item *item)
+{
+    struct hf_channel_options without_members = *item->options;
+
+    if (!session->transport->is_transient) {
+        return hf_subscription_new(session, item->channel, item->options);
+    }
+    without_members.presence = false;
+    without_members.join_leave = false;
+    return hf_subscription_new(session, item->channel, &without_members);
+}
+
+/* What a token says of the subscription. False: no memory. */
+static bool apply_token(struct hf_subscription *subscription, const struct plan_item *item)
+{
+    subscription->is_from_token = item->token != NULL && !item->has_own_token;
+    subscription->has_token = item->has_own_token;
+    return item->token == NULL || (hf_session_set_channel_info(subscription, item->token->info) &&
+                                   hf_subscription_expire_at(subscription, item->expire_at_s));
+}
+
 /* Subscribes to one channel. 0 or an error code; what was begun then goes with the session. */
 static int start_one(struct hf_session *session, const struct plan_item *item, uint32_t index)
 {
     struct hf_session_join *join = session->identity->join;
     struct join_sub *sub = &join->subs[index];
-    struct hf_subscription *subscription =
-        hf_subscription_new(session, item->channel, item->options);
+    struct hf_subscription *subscription = new_subscription(session, item);
     struct hf_session_request *request;
     struct hf_subscribe_params params;
     int rc;
@@ -399,8 +521,7 @@ static int start_one(struct hf_session *session, const struct plan_item *item, u
         return HF_ERROR_INTERNAL;
     }
     subscription->is_server_side = true;
-    subscription->is_from_token = item->token != NULL;
-    if (item->token != NULL && !hf_session_set_channel_info(subscription, item->token->info)) {
+    if (!apply_token(subscription, item)) {
         return HF_ERROR_INTERNAL;
     }
     request = hf_session_request_link(session, join->id, item->channel);
@@ -415,6 +536,8 @@ static int start_one(struct hf_session *session, const struct plan_item *item, u
         .positioned = request->is_positioned,
         .recoverable = request->is_recoverable,
         .was_recovering = request->has_recover,
+        .expires = item->expire_at_s != 0,
+        .ttl = item->expire_at_s != 0 ? hf_session_ttl(item->expire_at_s) : 0,
     };
     rc = item->token == NULL || hf_session_request_set_data(request, item->token->data)
              ? ask(subscription, request, &params)
@@ -430,18 +553,19 @@ static int start_one(struct hf_session *session, const struct plan_item *item, u
 }
 
 int hf_session_join(struct hf_session *session, uint32_t id,
-                    const struct hf_connect_request *request, const struct hf_token_claims *claims)
+                    const struct hf_connect_request *request, bool is_strict,
+                    const struct hf_token_claims *claims)
 {
     struct plan plan = {0};
     struct hf_session_identity *identity;
-    int code = make_plan(session, request, claims, &plan);
+    int code = make_plan(session, request, is_strict, claims, &plan);
 
     if (code != 0) {
         return code;
     }
     if (plan.count == 0) {
         hf_session_connected(session);
-        hf_session_reply_connect(session, id, claims->expire_at_s, NULL, 0);
+        reply(session, id, claims->expire_at_s, NULL, 0);
         return 0;
     }
     identity = hf_session_identity(session);

@@ -184,6 +184,14 @@ struct hf_config_websocket {
     int64_t write_timeout_ms;          /* at least 1 */
 };
 
+/* http_stream, sse, emulation (always enabled), uni_sse, uni_http_stream, uni_websocket */
+struct hf_config_stream {
+    bool enabled;
+    char *handler_prefix;                 /* starts with '/' */
+    uint64_t max_request_body_size_bytes; /* uni_websocket: of one message */
+    int64_t write_timeout_ms;             /* uni_websocket only */
+};
+
 struct hf_config_channel {
     uint32_t max_length_bytes;
     char *private_prefix;     /* "" = no private channels */
@@ -214,34 +222,37 @@ struct hf_config_health {
 
 /* Limits and knobs that the peer does not have. */
 struct hf_config_holdfast {
-    uint32_t workers;                 /* never 0 after loading: the number of cores is filled in */
-    int64_t linger_ms;                /* a stream without subscribers stays warm; 0 = not at all */
-    uint32_t lingering_streams_max;   /* of the node */
-    uint32_t tail_max_publications;   /* per stream */
-    uint64_t tail_max_bytes;          /* per stream */
-    uint64_t tails_max_bytes;         /* all streams of the node */
-    uint32_t page_max_publications;   /* one page of recovered publications */
-    uint64_t page_max_bytes;          /* same */
-    int64_t presence_leave_delay_ms;  /* a user who is back within it has not left; 0 = off */
-    int64_t store_wait_ms;            /* requests wait so long for a store that is away */
-    int64_t node_timeout_ms;          /* another node is given up after so long a silence */
-    uint32_t witnesses_max;           /* positions remembered of channels not followed here */
-    uint32_t pending_requests_max;    /* requests waiting inside the engine */
-    uint64_t pending_bytes_max;       /* payload bytes waiting for the store */
-    uint32_t loads_in_flight_max;     /* reads of streams asked of the store at once */
-    uint64_t mailbox_max_bytes;       /* one worker's mailbox from the engine */
-    uint32_t session_requests_max;    /* commands of one client waiting for the engine */
-    uint64_t delta_payload_max_bytes; /* larger payloads are always sent in full */
-    uint64_t tags_filter_max_bytes;   /* memory of one subscriber's filter */
-    uint32_t tags_filter_max_depth;   /* nodes from its root to a leaf */
-    uint32_t regex_match_limit;       /* steps of one match of a regular expression */
-    uint64_t regex_memory_max_bytes;  /* memory of one such match */
-    uint32_t broadcast_channels_max;  /* channels in one broadcast call */
-    uint32_t registry_nodes_max;      /* other nodes remembered */
-    uint64_t http_body_max_bytes;     /* request body of the server API */
-    uint64_t http_header_max_bytes;   /* request line and headers of any request */
-    int64_t http_timeout_ms;          /* a request must be complete within it */
-    int64_t http_idle_timeout_ms;     /* keep-alive connection without a request */
+    uint32_t workers;                /* never 0 after loading: the number of cores is filled in */
+    int64_t linger_ms;               /* a stream without subscribers stays warm; 0 = not at all */
+    uint32_t lingering_streams_max;  /* of the node */
+    uint32_t tail_max_publications;  /* per stream */
+    uint64_t tail_max_bytes;         /* per stream */
+    uint64_t tails_max_bytes;        /* all streams of the node */
+    uint32_t page_max_publications;  /* one page of recovered publications */
+    uint64_t page_max_bytes;         /* same */
+    int64_t presence_leave_delay_ms; /* a user who is back within it has not left; 0 = off */
+    int64_t store_wait_ms;           /* requests wait so long for a store that is away */
+    int64_t node_timeout_ms;         /* another node is given up after so long a silence */
+    uint32_t witnesses_max;          /* positions remembered of channels not followed here */
+    uint32_t pending_requests_max;   /* requests waiting inside the engine */
+    uint64_t pending_bytes_max;      /* payload bytes waiting for the store */
+    uint32_t loads_in_flight_max;    /* reads of streams asked of the store at once */
+    uint64_t mailbox_max_bytes;      /* one worker's mailbox from the engine */
+    uint32_t session_requests_max;   /* commands of one client waiting for the engine */
+    uint64_t delta_max_bytes;        /* larger payloads are always sent in full */
+    uint64_t tags_filter_max_bytes;  /* memory of one subscriber's filter */
+    uint32_t tags_filter_max_depth;  /* nodes from its root to a leaf */
+    uint32_t regex_match_limit;      /* steps of one match of a regular expression */
+    uint64_t regex_memory_max_bytes; /* memory of one such match */
+    uint32_t broadcast_channels_max; /* channels in one broadcast call */
+    uint32_t registry_nodes_max;     /* other nodes remembered */
+    uint64_t http_body_max_bytes;    /* request body of the server API */
+    uint64_t http_header_max_bytes;  /* request line and headers of any request */
+    int64_t http_timeout_ms;         /* a request must be complete within it */
+    bool poll_enabled;
+    char *poll_handler_prefix;    /* starts with '/' */
+    int64_t poll_max_wait_ms;     /* a poll's longest wait; whole seconds */
+    int64_t http_idle_timeout_ms; /* keep-alive connection without a request */
 };
 
 struct hf_config {
@@ -250,6 +261,12 @@ struct hf_config {
     struct hf_config_engine engine;
     struct hf_config_client client;
     struct hf_config_websocket websocket;
+    struct hf_config_stream http_stream;
+    struct hf_config_stream sse;
+    struct hf_config_stream emulation;
+    struct hf_config_stream uni_sse;
+    struct hf_config_stream uni_http_stream;
+    struct hf_config_stream uni_websocket;
     struct hf_config_channel channel;
     struct hf_config_http_api http_api;
     struct hf_config_health health;

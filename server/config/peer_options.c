@@ -95,26 +95,14 @@ static const struct hf_peer_key websocket_keys[] = {
     ZERO("decompressed_message_size_limit"), END,
 };
 
-static const struct hf_peer_key sse_keys[] = {
-    ZERO("enabled"), LEAF("handler_prefix", ANY), LEAF("max_request_body_size", ANY), END,
-};
-
-static const struct hf_peer_key emulation_keys[] = {
-    LEAF("handler_prefix", "/emulation"), LEAF("max_request_body_size", "65536"), END,
-};
-
 static const struct hf_peer_key uni_websocket_keys[] = {
-    ZERO("enabled"), LEAF("handler_prefix", ANY), LEAF("compression", ANY),
-    LEAF("compression_min_size", ANY), LEAF("compression_level", ANY),
-    LEAF("read_buffer_size", ANY), LEAF("write_buffer_size", ANY),
-    LEAF("use_write_buffer_pool", ANY), LEAF("write_timeout", ANY),
-    LEAF("message_size_limit", ANY), LEAF("decompressed_message_size_limit", ANY),
-    LEAF("disable_closing_handshake", ANY), LEAF("disable_disconnect_push", ANY),
-    LEAF("join_push_messages", ANY), END,
+    ZERO("compression"), ZERO("compression_min_size"), LEAF("compression_level", "1"),
+    ZERO("read_buffer_size"), ZERO("write_buffer_size"), ZERO("use_write_buffer_pool"),
+    ZERO("decompressed_message_size_limit"), ZERO("disable_closing_handshake"),
+    ZERO("disable_disconnect_push"), ZERO("join_push_messages"), END,
 };
 
 static const struct hf_peer_key uni_http_keys[] = {
-    ZERO("enabled"), LEAF("handler_prefix", ANY), LEAF("max_request_body_size", ANY),
     OBJECT("connect_code_to_http_response", transforms_keys), END,
 };
 
@@ -226,8 +214,7 @@ static const struct hf_peer_key channel_keys[] = {
 
 const struct hf_peer_key hf__peer_keys[] = {
     OBJECT("http_server", http_server_keys), OBJECT("client", client_keys),
-    OBJECT("websocket", websocket_keys), OBJECT("sse", sse_keys), OBJECT("http_stream", sse_keys),
-    OBJECT("emulation", emulation_keys), OBJECT("uni_websocket", uni_websocket_keys),
+    OBJECT("websocket", websocket_keys), OBJECT("uni_websocket", uni_websocket_keys),
     OBJECT("uni_sse", uni_http_keys), OBJECT("uni_http_stream", uni_http_keys),
     OBJECT("uni_grpc", uni_grpc_keys), OBJECT("webtransport", webtransport_keys),
     OBJECT("init", endpoint_keys), OBJECT("http_api", http_api_keys),

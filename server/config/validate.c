@@ -249,22 +249,42 @@ static void check_path_pair(struct hf_loader *loader, const char *left_key, cons
     }
 }
 
+struct endpoint {
+    bool is_on;
+    const char *key;
+    const char *path;
+};
+
 static void check_paths(struct hf_loader *loader)
 {
     const struct hf_config *config = loader->config;
     bool has_websocket = !config->websocket.disabled;
     bool has_api = !config->http_api.disabled;
-    if (has_websocket && has_api) {
-        check_path_pair(loader, "websocket.handler_prefix", config->websocket.handler_prefix,
-                        "http_api.handler_prefix", config->http_api.handler_prefix);
-    }
-    if (has_websocket && config->health.enabled) {
-        check_path_pair(loader, "websocket.handler_prefix", config->websocket.handler_prefix,
-                        "health.handler_prefix", config->health.handler_prefix);
-    }
-    if (has_api && config->health.enabled) {
-        check_path_pair(loader, "http_api.handler_prefix", config->http_api.handler_prefix,
-                        "health.handler_prefix", config->health.handler_prefix);
+    const struct endpoint endpoints[] = {
+        {has_websocket, "websocket.handler_prefix", config->websocket.handler_prefix},
+        {has_api, "http_api.handler_prefix", config->http_api.handler_prefix},
+        {config->health.enabled, "health.handler_prefix", config->health.handler_prefix},
+        {config->http_stream.enabled, "http_stream.handler_prefix",
+         config->http_stream.handler_prefix},
+        {config->sse.enabled, "sse.handler_prefix", config->sse.handler_prefix},
+        {config->http_stream.enabled || config->sse.enabled, "emulation.handler_prefix",
+         config->emulation.handler_prefix},
+        {config->uni_sse.enabled, "uni_sse.handler_prefix", config->uni_sse.handler_prefix},
+        {config->uni_http_stream.enabled, "uni_http_stream.handler_prefix",
+         config->uni_http_stream.handler_prefix},
+        {config->uni_websocket.enabled, "uni_websocket.handler_prefix",
+         config->uni_websocket.handler_prefix},
+        {config->holdfast.poll_enabled, "holdfast.poll.handler_prefix",
+         config->holdfast.poll_handler_prefix},
+    };
+    size_t count = sizeof(endpoints) / sizeof(endpoints[0]);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = i + 1; k < count; k++) {
+            if (endpoints[i].is_on && endpoints[k].is_on) {
+                check_path_pair(loader, endpoints[i].key, endpoints[i].path, endpoints[k].key,
+                                endpoints[k].path);
+            }
+        }
     }
     if (has_api && config->http_api.insecure) {
         hf__loader_warning(loader, "http_api.insecure",

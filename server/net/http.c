@@ -22,6 +22,8 @@ static const char *status_text(int status)
         return "Switching Protocols";
     case 200:
         return "OK";
+    case 204:
+        return "No Content";
     case 400:
         return "Bad Request";
     case 401:
@@ -79,11 +81,14 @@ static struct hf_frame *build_answer(const struct answer *answer)
     const char *extra = answer->extra_headers != NULL ? answer->extra_headers : "";
     const char *type = answer->content_type;
     const char *keep = answer->is_http_1_0 ? "Connection: keep-alive\r\n" : "";
-    int head_len =
-        snprintf(head, sizeof(head), "HTTP/1.1 %d %s\r\n%s%s%sContent-Length: %zu\r\n%s",
-                 answer->status, status_text(answer->status), type != NULL ? "Content-Type: " : "",
-                 type != NULL ? type : "", type != NULL ? "\r\n" : "", answer->body.len,
-                 answer->keeps_alive ? keep : "Connection: close\r\n");
+    char length[48] = ""; /* a 204 has none (RFC 9110, 8.6) */
+    if (answer->status != 204) {
+        snprintf(length, sizeof(length), "Content-Length: %zu\r\n", answer->body.len);
+    }
+    int head_len = snprintf(head, sizeof(head), "HTTP/1.1 %d %s\r\n%s%s%s%s%s", answer->status,
+                            status_text(answer->status), type != NULL ? "Content-Type: " : "",
+                            type != NULL ? type : "", type != NULL ? "\r\n" : "", length,
+                            answer->keeps_alive ? keep : "Connection: close\r\n");
     if (head_len < 0 || (size_t)head_len >= sizeof(head)) {
         return NULL;
     }
@@ -184,16 +189,18 @@ bool hf_http_take_over(struct hf_http_request *request, const char *response, si
     struct hf_http_exchange *exchange = (struct hf_http_exchange *)request;
     struct hf_connection *connection = request->connection;
     char *bytes;
-    struct hf_frame *frame = hf_frame_new(response_len, &bytes);
+    struct hf_frame *frame = response_len > 0 ? hf_frame_new(response_len, &bytes) : NULL;
     become_idle(connection);
     hf__http_exchange_free(exchange);
-    if (frame == NULL) {
+    if (frame == NULL && response_len > 0) {
         hf_connection_close(connection, HF_DISCONNECT_SERVER_ERROR, false, 0);
         return false;
     }
-    memcpy(bytes, response, response_len);
-    hf_connection_send(connection, frame);
-    hf_frame_unref(frame);
+    if (frame != NULL) {
+        memcpy(bytes, response, response_len);
+        hf_connection_send(connection, frame);
+        hf_frame_unref(frame);
+    }
     hf_connection_set_deadline(connection, UINT64_MAX);
     hf_connection_set_driver(connection, driver, state);
     return true;

@@ -56,8 +56,8 @@ struct hf_http_route {
 };
 
 /* Leaves HTTP, from inside of the handler: the request is freed, the connection is handed over to
- * `driver`; bytes behind the request go to it. `response` is queued first. False: no memory; then
- * `state` stays the caller's and the connection is closed. */
+ * `driver`; bytes behind the request go to it. `response` (may be empty) is queued first. False: no
+ * memory; then `state` stays the caller's and the connection is closed. */
 bool hf_http_take_over(struct hf_http_request *request, const char *response, size_t response_len,
                        const struct hf_connection_driver *driver, void *state);
 

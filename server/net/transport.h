@@ -9,13 +9,37 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <holdfast/position.h>
+
 #include "net/frame.h"
 #include "reply.h"
 
 struct hf_connection;
+struct hf_connect_result;
+struct hf_encoder;
 
 /* The framings there are; an index into per-publication caches of built frames. */
-enum hf_framing { HF_FRAMING_WEBSOCKET_JSON, HF_FRAMING_WEBSOCKET_PROTOBUF, HF_FRAMINGS };
+enum hf_framing {
+    HF_FRAMING_WEBSOCKET_JSON,
+    HF_FRAMING_WEBSOCKET_PROTOBUF,
+    HF_FRAMING_LINES,         /* chunks of lines: http_stream */
+    HF_FRAMING_SSE,           /* chunks of events: sse */
+    HF_FRAMING_UNI_WEBSOCKET, /* the same three with bare pushes */
+    HF_FRAMING_UNI_LINES,
+    HF_FRAMING_UNI_SSE, /* each event's end is sent apart, since it may carry an id */
+    HF_FRAMING_POLL,    /* publications alone */
+    HF_FRAMINGS
+};
+
+/* What a unidirectional session has of one channel when it starts. Borrowed. */
+struct hf_start_channel {
+    struct hf_slice channel;
+    struct hf_slice publications; /* a list of hf_encoder.publication_list_add */
+    struct hf_position position;  /* after `publications`; {0,0}: the channel keeps no history */
+    bool is_recoverable;
+    bool was_recovering;
+    bool is_recovered;
+};
 
 struct hf_transport {
     const char *name; /* "websocket" */
@@ -36,6 +60,23 @@ struct hf_transport {
     /* Drops the connection without a goodbye, once what is queued is written (a connect error
      * reply, say). hf_session_closed follows on a later turn. */
     void (*drop)(struct hf_connection *connection);
+
+    /* What follows is NULL or false where a transport has nothing of the kind. */
+
+    /* Writes messages instead of the encoding's own encoder. */
+    const struct hf_encoder *encoder;
+    /* The client sends nothing after its connect request: no commands, no pongs. */
+    bool is_unidirectional;
+    /* Its sessions are over with one answer: they are nobody's presence. */
+    bool is_transient;
+    /* Fills `session` and `node` of the answer to connect. They live as long as the connection. */
+    void (*describe)(const struct hf_connection *connection, struct hf_connect_result *result);
+    /* A unidirectional session has started; its connect push follows. */
+    void (*start)(struct hf_connection *connection, const struct hf_start_channel *channels,
+                  size_t count);
+    /* Instead of `send` for the frame of one publication of the channel. */
+    void (*send_publication)(struct hf_connection *connection, struct hf_frame *frame,
+                             struct hf_slice channel, struct hf_position position);
 };
 
 #endif

@@ -5,8 +5,10 @@
 
 #include "client/session.h"
 #include "codes.h"
+#include "command.h"
 #include "log.h"
 #include "net/admission.h"
+#include "net/session_id.h"
 #include "net/worker_loop.h"
 #include "utf8.h"
 #include "websocket.h"
@@ -20,6 +22,9 @@ enum {
 struct hf_websocket {
     struct hf_session *session; /* NULL: not opened, or told that it is over */
     struct hf_websocket_reader reader;
+    const struct hf_transport *transport;
+    char session_text[HF_SESSION_ID_TEXT_LEN + 1]; /* unidirectional */
+    bool is_started;     /* unidirectional: the connect request has come */
     uint16_t close_code; /* what the session is told; 0: nobody has closed */
     bool is_goodbye_sent;
 };
@@ -56,11 +61,30 @@ static bool send_close_frame(struct hf_connection *connection, uint16_t code,
     return send_control(connection, frame, hf_websocket_close_frame(code, reason, frame));
 }
 
+/* Clients that only read messages may never see the close frame's code. */
+static void send_disconnect(struct hf_connection *connection, const struct hf_transport *transport,
+                            unsigned code, const char *reason)
+{
+    struct hf_buffer *encode = &hf_connection_worker(connection)->encode;
+    hf_buffer_reset(encode);
+    transport->encoder->push_disconnect(encode, code, hf_slice_of(reason));
+    struct hf_frame *frame =
+        hf_buffer_failed(encode) ? NULL : transport->wrap(encode->data, encode->len);
+    if (frame != NULL) { /* without memory the close frame alone has to say it */
+        hf_connection_send(connection, frame);
+        hf_frame_unref(frame);
+    }
+}
+
 static void transport_close(struct hf_connection *connection, unsigned code, const char *reason)
 {
     struct hf_websocket *websocket = hf_connection_state(connection);
     if (websocket->close_code != 0 || hf_connection_is_closing(connection)) {
         return;
+    }
+    if (websocket->transport->is_unidirectional && code != HF_DISCONNECT_CONNECTION_CLOSED &&
+        code != HF_DISCONNECT_SLOW) {
+        send_disconnect(connection, websocket->transport, code, reason);
     }
     websocket->close_code = (uint16_t)code;
     if (code == HF_DISCONNECT_CONNECTION_CLOSED || code == HF_DISCONNECT_SLOW) {
@@ -157,6 +181,48 @@ const struct hf_transport hf_websocket_protobuf_transport = {
     .drop = transport_drop,
 };
 
+/* One message for each push, as clients parse each as one object. */
+static struct hf_frame *uni_wrap(const char *data, size_t len)
+{
+    struct hf_buffer out;
+    hf_buffer_init(&out, 0);
+    for (size_t at = 0; at < len;) {
+        const char *line_end = memchr(data + at, '\n', len - at);
+        size_t line_len = line_end != NULL ? (size_t)(line_end - data) - at : len - at;
+        char header[HF_WEBSOCKET_SERVER_HEADER_MAX];
+        hf_buffer_append(&out, header, hf_websocket_header(HF_WEBSOCKET_TEXT, line_len, header));
+        hf_buffer_append(&out, data + at, line_len);
+        at += line_len + 1;
+    }
+    char *bytes;
+    struct hf_frame *frame = hf_buffer_failed(&out) ? NULL : hf_frame_new(out.len, &bytes);
+    if (frame != NULL && out.len > 0) {
+        memcpy(bytes, out.data, out.len);
+    }
+    hf_buffer_fini(&out);
+    return frame;
+}
+
+static void uni_describe(const struct hf_connection *connection, struct hf_connect_result *result)
+{
+    const struct hf_websocket *websocket = hf_connection_state(connection);
+    result->session = hf_slice(websocket->session_text, HF_SESSION_ID_TEXT_LEN);
+}
+
+const struct hf_transport hf_uni_websocket_transport = {
+    .name = "uni_websocket",
+    .encoding = HF_ENCODING_JSON,
+    .framing = HF_FRAMING_UNI_WEBSOCKET,
+    .wrap = uni_wrap,
+    .send = transport_send,
+    .queued = hf_connection_queued,
+    .close = transport_close,
+    .drop = transport_drop,
+    .encoder = &hf_encoder_json_bare,
+    .is_unidirectional = true,
+    .describe = uni_describe,
+};
+
 /* --- receiving -------------------------------------------------------------------------------- */
 
 static void follow_session_deadline(struct hf_connection *connection,
@@ -165,6 +231,36 @@ static void follow_session_deadline(struct hf_connection *connection,
     if (websocket->session != NULL && websocket->close_code == 0) {
         hf_connection_set_deadline(connection, hf_session_deadline(websocket->session));
     }
+}
+
+void hf__websocket_start_session(struct hf_connection *connection,
+                                 const struct hf_connect_request *request, bool is_strict)
+{
+    struct hf_websocket *websocket = hf_connection_state(connection);
+    websocket->is_started = true;
+    if (websocket->session != NULL && websocket->close_code == 0) {
+        hf_session_start(websocket->session, request, is_strict);
+        follow_session_deadline(connection, websocket);
+    }
+}
+
+/* The first message of a unidirectional client; later ones are ignored. */
+static void take_connect_request(struct hf_connection *connection,
+                                 const struct hf_websocket *websocket, struct hf_slice payload)
+{
+    if (websocket->is_started) {
+        return;
+    }
+    struct hf_connect_request request;
+    struct hf_arena arena;
+    hf_arena_init(&arena, payload.len * 64 + 4096);
+    if (hf_connect_request_decode_json(payload, &arena, &request, NULL) == HF_COMMAND_OK) {
+        hf__websocket_start_session(connection, &request, false);
+    } else {
+        transport_close(connection, HF_DISCONNECT_BAD_REQUEST,
+                        hf_disconnect_reason(HF_DISCONNECT_BAD_REQUEST));
+    }
+    hf_arena_fini(&arena);
 }
 
 static void take_message(struct hf_connection *connection, struct hf_websocket *websocket,
@@ -179,6 +275,10 @@ static void take_message(struct hf_connection *connection, struct hf_websocket *
         return;
     }
     hf_counter_add(&hf_connection_worker(connection)->counters.messages_in, 1);
+    if (websocket->transport->is_unidirectional) {
+        take_connect_request(connection, websocket, message->payload);
+        return;
+    }
     /* The bytes are the connection's or the reader's own: writable. */
     hf_session_receive(websocket->session, (char *)(uintptr_t)message->payload.data,
                        message->payload.len);
@@ -293,13 +393,25 @@ const struct hf_connection_driver hf__websocket_driver = {
     .on_closed = on_closed,
 };
 
-struct hf_websocket *hf__websocket_new(struct hf_worker *worker)
+struct hf_websocket *hf__websocket_new(struct hf_worker *worker,
+                                       const struct hf_transport *transport)
 {
+    const struct hf_config *config = worker->config;
     struct hf_websocket *websocket = calloc(1, sizeof(*websocket));
-    if (websocket != NULL) {
-        hf_websocket_reader_init(&websocket->reader,
-                                 worker->config->websocket.message_size_limit_bytes);
+    unsigned char id[HF_SESSION_ID_SIZE];
+    if (websocket == NULL) {
+        return NULL;
     }
+    websocket->transport = transport;
+    if (transport->is_unidirectional &&
+        !hf_session_id_choose(worker, id, websocket->session_text)) {
+        free(websocket);
+        return NULL;
+    }
+    hf_websocket_reader_init(&websocket->reader,
+                             transport->is_unidirectional
+                                 ? config->uni_websocket.max_request_body_size_bytes
+                                 : config->websocket.message_size_limit_bytes);
     return websocket;
 }
 
@@ -315,16 +427,16 @@ size_t hf__websocket_size(void)
     return sizeof(struct hf_websocket);
 }
 
-void hf__websocket_start(struct hf_connection *connection, enum hf_encoding encoding)
+void hf__websocket_start(struct hf_connection *connection)
 {
-    const struct hf_transport *transport = encoding == HF_ENCODING_PROTOBUF
-                                               ? &hf_websocket_protobuf_transport
-                                               : &hf_websocket_json_transport;
     struct hf_websocket *websocket = hf_connection_state(connection);
+    const struct hf_transport *transport = websocket->transport;
     struct hf_worker *worker = hf_connection_worker(connection);
     hf_connection_set_queue_max(connection, worker->config->client.queue_max_size_bytes);
     hf_connection_set_write_timeout(connection,
-                                    (uint32_t)worker->config->websocket.write_timeout_ms);
+                                    (uint32_t)(transport->is_unidirectional
+                                                   ? worker->config->uni_websocket.write_timeout_ms
+                                                   : worker->config->websocket.write_timeout_ms));
     websocket->session = hf_session_open(worker, transport, connection);
     if (websocket->session == NULL) {
         transport_close(connection, HF_DISCONNECT_SERVER_ERROR,

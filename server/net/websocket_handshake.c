@@ -1,11 +1,13 @@
 #include "net/websocket_driver.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
 #include "net/admission.h"
 #include "net/origin.h"
+#include "net/uni_request.h"
 #include "net/worker_loop.h"
 #include "websocket.h"
 
@@ -123,47 +125,87 @@ static size_t build_response(const struct hf_http_request *request, struct hf_sl
     return len > 0 && len < RESPONSE_MAX ? (size_t)len : 0;
 }
 
-static void upgrade(struct hf_http_request *request, struct hf_slice protocol,
-                    enum hf_encoding encoding)
+static bool upgrade(struct hf_http_request *request, struct hf_slice protocol,
+                    const struct hf_transport *transport)
 {
     struct hf_worker *worker = request->worker;
     struct hf_connection *connection = request->connection;
     char response[RESPONSE_MAX];
     size_t len = build_response(request, protocol, response);
-    struct hf_websocket *websocket = len > 0 ? hf__websocket_new(worker) : NULL;
+    struct hf_websocket *websocket = len > 0 ? hf__websocket_new(worker, transport) : NULL;
     if (websocket == NULL) {
         hf_admission_release(worker->priv->admission);
         hf_http_respond_text(request, 500, "Internal Server Error");
-        return;
+        return false;
     }
     if (!hf_http_take_over(request, response, len, &hf__websocket_driver, websocket)) {
         hf__websocket_free(websocket, worker);
-        return;
+        return false;
     }
-    hf__websocket_start(connection, encoding);
+    hf__websocket_start(connection);
+    return true;
 }
 
-void hf_websocket_handle(struct hf_http_request *request)
+/* Checks the handshake; *encoding is the client's choice, which may have to be JSON. False: it was
+ * refused. */
+static bool accept(struct hf_http_request *request, struct hf_slice *protocol,
+                   enum hf_encoding *encoding, bool is_json_only)
 {
-    struct hf_slice protocol = hf_slice(NULL, 0);
-    enum hf_encoding encoding = HF_ENCODING_JSON;
     struct refusal refusal = check_request(request);
+    *protocol = hf_slice(NULL, 0);
     if (refusal.status == 405) {
         hf_http_respond_method_not_allowed(request, "GET");
-        return;
+        return false;
     }
     if (refusal.status == 0) {
         refusal = check_origin(request);
     }
     if (refusal.status == 0) {
-        refusal = check_offers(request, &protocol, &encoding);
+        refusal = check_offers(request, protocol, encoding);
+    }
+    if (refusal.status == 0 && is_json_only && *encoding != HF_ENCODING_JSON) {
+        refusal = (struct refusal){400, "only JSON is spoken here"};
     }
     if (refusal.status == 0) {
         refusal = ask_admission(request);
     }
     if (refusal.status != 0) {
         hf_http_respond_text(request, refusal.status, refusal.text);
-        return;
     }
-    upgrade(request, protocol, encoding);
+    return refusal.status == 0;
+}
+
+void hf_websocket_handle(struct hf_http_request *request)
+{
+    struct hf_slice protocol;
+    enum hf_encoding encoding = HF_ENCODING_JSON;
+    if (accept(request, &protocol, &encoding, false)) {
+        (void)upgrade(request, protocol,
+                      encoding == HF_ENCODING_PROTOBUF ? &hf_websocket_protobuf_transport
+                                                       : &hf_websocket_json_transport);
+    }
+}
+
+void hf_uni_websocket_handle(struct hf_http_request *request)
+{
+    struct hf_connection *connection = request->connection;
+    struct hf_slice protocol;
+    enum hf_encoding encoding = HF_ENCODING_JSON;
+    struct hf_uni_request uni;
+    const char *reason = "";
+    size_t size = request->query.len + 1;
+    char *text = malloc(size);
+    size_t len = 0;
+    bool is_given = text != NULL && hf_http_query(request, "cf_connect", text, size, &len);
+    int status =
+        hf_uni_request_read(&uni, request, hf_slice(text, is_given ? len : 0), NULL, &reason);
+    if (text == NULL || status != 0) {
+        hf_http_respond_text(request, text == NULL ? 500 : status, reason);
+    } else if (accept(request, &protocol, &encoding, true) &&
+               upgrade(request, protocol, &hf_uni_websocket_transport) &&
+               (is_given || uni.is_plain)) { /* else it starts with the first message */
+        hf__websocket_start_session(connection, &uni.connect, uni.is_plain);
+    }
+    free(text);
+    hf_uni_request_fini(&uni);
 }

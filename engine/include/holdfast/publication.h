@@ -18,7 +18,7 @@ struct hf_bytes {
     size_t len;
 };
 
-#define HF_ATTACHMENTS 4 /* slots; their use is the embedder's */
+#define HF_ATTACHMENTS 12 /* slots; their use is the embedder's */
 
 /* What a publication is made of. All borrowed; opaque to the engine. */
 struct hf_publication_fields {

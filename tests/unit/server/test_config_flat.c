@@ -174,7 +174,8 @@ static void switch_of_an_older_version_for_what_is_not_offered_is_refused(void *
                  ARGS("prometheus.enabled", "given as prometheus", "not offered"));
     expect_error("{\"admin\":true}", ARGS("admin.enabled", "not offered"));
     expect_error("{\"tls\":true}", ARGS("http_server.tls.enabled", "given as tls"));
-    expect_error("{\"sse\":true}", ARGS("sse.enabled"));
+    expect_error("{\"uni_grpc\":true}", ARGS("uni_grpc.enabled"));
+    expect_good("{\"sse\":true,\"http_stream\":true,\"uni_sse\":true}");
     expect_error("{\"redis_cluster_address\":[\"a:1\"]}", ARGS("engine.redis.cluster_address"));
     expect_error("{\"publish_proxy_enabled\":true}",
                  ARGS("channel.without_namespace.publish_proxy_enabled", "not offered"));

@@ -1,49 +1,11 @@
 /* Sessions of users: connection and subscription tokens, expiry, server-side subscriptions. */
 #include "session_fixture.h"
-
-#include <time.h>
-
-#include "token/base64.h"
-
-#include <openssl/hmac.h>
+#include "token_fixture.h"
 
 #define KEY      "\"token\":{\"hmac_secret_key\":\"secret\"}"
 #define HEAD     "[{\"id\":1,\"connect\":{\"client\":\""
 #define PING_END "\"ping\":25,\"pong\":true}}"
 #define VERSION  "\",\"version\":\"Holdfast " HF_VERSION "\","
-
-/* A token of HS256 over claims in printf form; the text lives until the next call but three. */
-static const char *token_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static const char *token_of(const char *format, ...)
-{
-    static char texts[4][4096];
-    static unsigned next;
-    char *text = texts[next++ % 4];
-    char claims[2048];
-    unsigned char mac[EVP_MAX_MD_SIZE];
-    unsigned mac_len;
-    size_t len;
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(claims, sizeof(claims), format, args);
-    va_end(args);
-    len = hf_base64_encode_url(HF_SLICE("{\"alg\":\"HS256\"}"), text);
-    text[len++] = '.';
-    len += hf_base64_encode_url(hf_slice_of(claims), text + len);
-    assert_non_null(
-        HMAC(EVP_sha256(), "secret", 6, (const unsigned char *)text, len, mac, &mac_len));
-    text[len++] = '.';
-    len += hf_base64_encode_url(hf_slice((const char *)mac, mac_len), text + len);
-    text[len] = '\0';
-    return text;
-}
-
-static long long in_seconds(int seconds)
-{
-    return (long long)time(NULL) + seconds;
-}
 
 static void send_format(struct client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

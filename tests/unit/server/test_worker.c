@@ -21,6 +21,7 @@
 #include "client/hub.h"
 #include "client/member.h"
 #include "net/admission.h"
+#include "net/emulation.h"
 #include "net/http.h"
 #include "net/listener.h"
 
@@ -184,6 +185,27 @@ void hf_registry_on_bus(void *port_context, struct hf_bytes message)
     (void)message;
 }
 
+struct hf_emulation *hf_emulation_open(void)
+{
+    return malloc(1);
+}
+
+void hf_emulation_close(struct hf_emulation *emulation)
+{
+    free(emulation);
+}
+
+bool hf_emulation_take(struct hf_worker *worker, struct hf_bytes message)
+{
+    (void)worker;
+    if (message.len > 1) {
+        note('b'); /* too large for a letter: only counted */
+        return true;
+    }
+    note(message.data[0]);
+    return message.data[0] != '?';
+}
+
 /* --- the worker under test ----------------------------------------------------------------------
  */
 
@@ -316,6 +338,45 @@ static void what_the_engine_sends_is_dispatched_then_the_hub_flushed_then_the_po
     stop(&test);
 }
 
+static void what_another_thread_tells_is_taken_in_order_on_the_workers_thread(void **state)
+{
+    (void)state;
+    struct worker_test test;
+    assert_int_equal(start(&test), HF_OK);
+    assert_true(hf_worker_tell(test.worker, (struct hf_bytes){"1", 1}));
+    assert_true(hf_worker_tell(test.worker, (struct hf_bytes){"2", 1}));
+    assert_true(hf_worker_tell(test.worker, (struct hf_bytes){"3", 1}));
+    assert_true(waits_for("1"));
+    assert_true(waits_for("2"));
+    assert_true(waits_for("3"));
+    pthread_mutex_lock(&doubles.lock);
+    const char *one = strchr(doubles.journal, '1');
+    const char *two = strchr(doubles.journal, '2');
+    const char *three = strchr(doubles.journal, '3');
+    pthread_mutex_unlock(&doubles.lock);
+    assert_true(one < two && two < three);
+    stop(&test);
+}
+
+static void an_inbox_that_is_full_takes_no_more_and_is_freed_with_the_worker(void **state)
+{
+    (void)state;
+    struct worker_test test;
+    assert_int_equal(start(&test), HF_OK);
+    char *large = calloc(1, HF_WORKER_INBOX_MAX + 1);
+    assert_non_null(large);
+    assert_false(hf_worker_tell(test.worker, (struct hf_bytes){large, HF_WORKER_INBOX_MAX + 1}));
+    assert_true(hf_worker_tell(test.worker, (struct hf_bytes){large, HF_WORKER_INBOX_MAX}));
+    assert_true(waits_for("b"));
+    hf_worker_stop(test.worker);
+    hf_worker_join(test.worker);
+    assert_true(hf_worker_tell(test.worker, (struct hf_bytes){large, HF_WORKER_INBOX_MAX}));
+    assert_false(hf_worker_tell(test.worker, (struct hf_bytes){large, 1}));
+    hf_worker_free(test.worker);
+    close(test.report_fd);
+    free(large);
+}
+
 static void an_end_closes_sessions_then_the_port_then_hub_and_registry(void **state)
 {
     (void)state;
@@ -379,6 +440,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_started_worker_serves_and_hands_its_requests_over_every_turn),
         cmocka_unit_test(what_the_engine_sends_is_dispatched_then_the_hub_flushed_then_the_port),
+        cmocka_unit_test(what_another_thread_tells_is_taken_in_order_on_the_workers_thread),
+        cmocka_unit_test(an_inbox_that_is_full_takes_no_more_and_is_freed_with_the_worker),
         cmocka_unit_test(an_end_closes_sessions_then_the_port_then_hub_and_registry),
         cmocka_unit_test(draining_answers_probes_and_reports_when_the_last_client_has_left),
         cmocka_unit_test(a_worker_without_a_port_does_not_start),

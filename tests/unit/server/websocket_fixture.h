@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "client/session.h"
+#include "command.h"
 #include "connection_fixture.h"
 #include "net/websocket_driver.h"
 
@@ -19,6 +20,11 @@ struct websocket_test {
     struct loop_client client;
     struct hf_session session; /* the newest */
     unsigned opened;
+    unsigned starts;
+    size_t wishes;
+    bool is_strict;
+    char token[64];
+    char subscription_token[64]; /* of the last wish */
     unsigned messages;
     char *message; /* the newest, copied */
     size_t message_len;
@@ -28,7 +34,7 @@ struct websocket_test {
     unsigned closed;
     unsigned closed_code;
     bool open_fails;
-    unsigned close_code; /* answer every message by closing with it; 0: do not */
+    unsigned close_code; /* answer every message and start by closing with it; 0: do not */
 };
 
 static struct websocket_test test;
@@ -52,6 +58,29 @@ void hf_session_receive(struct hf_session *session, char *data, size_t len)
     memset(data, '#', len); /* it is writable */
     test.message_len = len;
     test.messages++;
+    if (test.close_code != 0) {
+        session->transport->close(session->connection, test.close_code, "a reason");
+    }
+}
+
+static inline void copy_slice(char *out, size_t size, struct hf_slice text)
+{
+    (void)snprintf(out, size, "%.*s", (int)text.len, text.len > 0 ? text.data : "");
+}
+
+void hf_session_start(struct hf_session *session, const struct hf_connect_request *request,
+                      bool is_strict)
+{
+    assert_ptr_equal(session, &test.session);
+    test.starts++;
+    test.wishes = request->subs_count;
+    test.is_strict = is_strict;
+    copy_slice(test.token, sizeof(test.token), request->token);
+    test.subscription_token[0] = '\0';
+    if (request->subs_count > 0) {
+        copy_slice(test.subscription_token, sizeof(test.subscription_token),
+                   request->subs[request->subs_count - 1].request.token);
+    }
     if (test.close_code != 0) {
         session->transport->close(session->connection, test.close_code, "a reason");
     }
