@@ -187,8 +187,7 @@ static bool open_parts(struct worker_thread *thread)
     };
     worker->port = hf_port_open(thread->options.engine, &callbacks);
     if (worker->hub == NULL || worker->registry == NULL || worker->emulation == NULL ||
-        worker->port == NULL ||
-        hf_token_verifiers_open(&worker->tokens, worker->config) != HF_OK) {
+        worker->port == NULL || hf_token_verifiers_open(&worker->tokens, worker->config) != HF_OK) {
         return false;
     }
     worker->priv->on_turn_end = on_turn_end;

@@ -5,7 +5,7 @@
 
 #include "client/member.h"
 #include "client/publication_frame.h"
-#include "log.h"
+#include "client/session_plan.h"
 
 /* Server-side subscriptions made by the connect command.
  *
@@ -33,21 +33,6 @@ struct hf_session_join {
     struct join_sub subs[];
 };
 
-/* A subscription to be made; slices live in the arena. */
-struct plan_item {
-    struct hf_slice channel;
-    const struct hf_channel_options *options;
-    const struct hf_token_sub *token;        /* what a token says of it, NULL for none */
-    const struct hf_subscribe_request *wish; /* the client's words about it, NULL for none */
-    int64_t expire_at_s;                     /* since 1970; 0: never */
-    bool has_own_token;                      /* `token` is a subscription token's */
-};
-
-struct plan {
-    struct plan_item *items;
-    size_t count;
-};
-
 void hf_session_join_free(struct hf_session_join *join)
 {
     if (join != NULL) {
@@ -56,191 +41,6 @@ void hf_session_join_free(struct hf_session_join *join)
         }
         free(join);
     }
-}
-
-/* --- the plan: 0, an error code, or a disconnect code ------------------------------------------
- */
-
-static struct plan_item *find_item(const struct plan *plan, struct hf_slice channel)
-{
-    for (size_t i = 0; i < plan->count; i++) {
-        if (hf_slice_equal(plan->items[i].channel, channel)) {
-            return &plan->items[i];
-        }
-    }
-    return NULL;
-}
-
-static int plan_token(const struct hf_session *session, const struct hf_token_claims *claims,
-                      struct plan *plan)
-{
-    for (size_t i = 0; i < claims->subs_count; i++) {
-        struct hf_slice channel = claims->subs[i].channel;
-        struct hf_channel_ref ref;
-
-        if (hf_channel_lookup(session->worker->config, channel.data, channel.len, &ref) !=
-            HF_CHANNEL_OK) {
-            return HF_ERROR_UNKNOWN_CHANNEL;
-        }
-        plan->items[plan->count++] = (struct plan_item){
-            .channel = channel, .options = ref.options, .token = &claims->subs[i]};
-    }
-    return 0;
-}
-
-/* [namespace:]#user */
-static int plan_personal_channel(const struct hf_session *session, struct plan *plan)
-{
-    const struct hf_config *config = session->worker->config;
-    const struct hf_config_personal_channel *personal =
-        &config->client.subscribe_to_user_personal_channel;
-    struct hf_slice parts[] = {hf_slice_of(personal->personal_channel_namespace),
-                               hf_slice_of(personal->personal_channel_namespace[0] == '\0'
-                                               ? ""
-                                               : config->channel.namespace_boundary),
-                               hf_slice_of(config->channel.user_boundary),
-                               hf_session_user(session)};
-    struct hf_slice channel = {0};
-    struct hf_channel_ref ref;
-    char *name;
-
-    if (!personal->enabled || hf_slice_is_empty(hf_session_user(session))) {
-        return 0;
-    }
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        channel.len += parts[i].len;
-    }
-    name = hf_arena_alloc(hf_hub_arena(session->worker->hub), channel.len);
-    if (name == NULL) {
-        return HF_ERROR_INTERNAL;
-    }
-    channel.data = name;
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        memcpy(name, parts[i].data, parts[i].len);
-        name += parts[i].len;
-    }
-    if (find_item(plan, channel) != NULL) {
-        return 0;
-    }
-    if (hf_channel_lookup(config, channel.data, channel.len, &ref) != HF_CHANNEL_OK) {
-        return HF_ERROR_UNKNOWN_CHANNEL; /* a user name may hold a boundary */
-    }
-    plan->items[plan->count++] = (struct plan_item){.channel = channel, .options = ref.options};
-    return 0;
-}
-
-/* The subscription token that a unidirectional client has sent with its wish. */
-static int plan_token_of_wish(const struct hf_session *session, struct plan_item *item)
-{
-    struct hf_token_claims *claims =
-        hf_arena_alloc(hf_hub_arena(session->worker->hub), sizeof(*claims));
-    int code;
-
-    if (claims == NULL) {
-        return HF_ERROR_INTERNAL;
-    }
-    *claims = (struct hf_token_claims){0};
-    code = hf_session_verify_subscription(session, item->channel, item->wish->token, claims);
-    item->token = &claims->sub;
-    item->has_own_token = true;
-    item->expire_at_s = claims->expire_at_s;
-    return code;
-}
-
-/* A channel of the client's own choice. */
-static int plan_wish(const struct hf_session *session, const struct hf_connect_sub *sub,
-                     bool is_strict, struct plan *plan)
-{
-    const struct hf_config *config = session->worker->config;
-    struct hf_slice user = hf_session_user(session);
-    const struct hf_channel_caller caller = {
-        .user = user.data, .user_len = user.len, .is_subscribed = true};
-    struct plan_item item = {.channel = sub->channel, .wish = &sub->request};
-    struct hf_channel_ref ref;
-    int allowed =
-        (int)hf_channel_may_subscribe(config, sub->channel.data, sub->channel.len, &caller, &ref);
-
-    if (allowed == (int)HF_CHANNEL_UNKNOWN) {
-        return HF_DISCONNECT_BAD_REQUEST;
-    }
-    if (hf_slice_is_empty(sub->channel) ||
-        hf_channel_check_length(config, sub->channel.len) != HF_CHANNEL_OK) {
-        allowed = (int)HF_CHANNEL_BAD_REQUEST;
-    }
-    if (allowed != (int)HF_CHANNEL_BAD_REQUEST && session->transport->is_unidirectional &&
-        !hf_slice_is_empty(sub->request.token)) {
-        allowed = plan_token_of_wish(session, &item); /* it alone decides */
-        if (allowed != 0) {
-            return allowed;
-        }
-    }
-    if (allowed == (int)HF_CHANNEL_OK) {
-        item.options = ref.options;
-        plan->items[plan->count++] = item;
-        return 0;
-    }
-    hf_log(HF_LOG_DEBUG, "a client may not have the channel that it wishes for", "channel=%.*s",
-           (int)sub->channel.len, sub->channel.data);
-    return is_strict ? HF_DISCONNECT_PERMISSION_DENIED : 0;
-}
-
-/* What the client wishes for: words about what it gets anyway, and channels of its own choice,
- * which it gets if it could subscribe to them by itself. */
-static int plan_wishes(const struct hf_session *session, const struct hf_connect_request *request,
-                       bool is_strict, struct plan *plan)
-{
-    int code = 0;
-
-    for (size_t i = 0; i < request->subs_count && code == 0; i++) {
-        struct plan_item *item = find_item(plan, request->subs[i].channel);
-
-        if (item != NULL) {
-            item->wish = &request->subs[i].request;
-        } else {
-            code = plan_wish(session, &request->subs[i], is_strict, plan);
-        }
-    }
-    return code;
-}
-
-/* Who only looks in gets what it came for. */
-static void drop_unwished(struct plan *plan)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < plan->count; i++) {
-        if (plan->items[i].wish != NULL) {
-            plan->items[kept++] = plan->items[i];
-        }
-    }
-    plan->count = kept;
-}
-
-static int make_plan(const struct hf_session *session, const struct hf_connect_request *request,
-                     bool is_strict, const struct hf_token_claims *claims, struct plan *plan)
-{
-    uint32_t limit = session->worker->config->client.channel_limit;
-    size_t most = claims->subs_count + request->subs_count + 1;
-    int code;
-
-    if (claims->subs_count > limit) {
-        return HF_DISCONNECT_CHANNEL_LIMIT;
-    }
-    plan->items = hf_arena_alloc(hf_hub_arena(session->worker->hub), most * sizeof(*plan->items));
-    if (plan->items == NULL) {
-        return HF_ERROR_INTERNAL;
-    }
-    code = plan_token(session, claims, plan);
-    if (code == 0) {
-        code = plan_personal_channel(session, plan);
-    }
-    if (code == 0) {
-        code = plan_wishes(session, request, is_strict, plan);
-    }
-    if (session->transport->is_transient) {
-        drop_unwished(plan);
-    }
-    return code == 0 && plan->count > limit ? HF_DISCONNECT_CHANNEL_LIMIT : code;
 }
 
 /* --- the end: all are answered ------------------------------------------------------------------
@@ -446,7 +246,7 @@ static int ask(struct hf_subscription *subscription, struct hf_session_request *
 /* --- the start ----------------------------------------------------------------------------------
  */
 
-static void prepare(struct hf_subscription *subscription, const struct plan_item *item,
+static void prepare(struct hf_subscription *subscription, const struct hf_join_item *item,
                     struct hf_session_request *request, struct hf_subscribe_params *params)
 {
     const struct hf_session *session = subscription->session;
@@ -486,7 +286,7 @@ static void prepare(struct hf_subscription *subscription, const struct plan_item
 
 /* Who only looks in is no member of the channel. */
 static struct hf_subscription *new_subscription(struct hf_session *session,
-                                                const struct plan_item *item)
+                                                const struct hf_join_item *item)
 {
     struct hf_channel_options without_members = *item->options;
 
@@ -499,7 +299,7 @@ static struct hf_subscription *new_subscription(struct hf_session *session,
 }
 
 /* What a token says of the subscription. False: no memory. */
-static bool apply_token(struct hf_subscription *subscription, const struct plan_item *item)
+static bool apply_token(struct hf_subscription *subscription, const struct hf_join_item *item)
 {
     subscription->is_from_token = item->token != NULL && !item->has_own_token;
     subscription->has_token = item->has_own_token;
@@ -508,7 +308,7 @@ static bool apply_token(struct hf_subscription *subscription, const struct plan_
 }
 
 /* Subscribes to one channel. 0 or an error code; what was begun then goes with the session. */
-static int start_one(struct hf_session *session, const struct plan_item *item, uint32_t index)
+static int start_one(struct hf_session *session, const struct hf_join_item *item, uint32_t index)
 {
     struct hf_session_join *join = session->identity->join;
     struct join_sub *sub = &join->subs[index];
@@ -556,9 +356,9 @@ int hf_session_join(struct hf_session *session, uint32_t id,
                     const struct hf_connect_request *request, bool is_strict,
                     const struct hf_token_claims *claims)
 {
-    struct plan plan = {0};
+    struct hf_join_plan plan = {0};
     struct hf_session_identity *identity;
-    int code = make_plan(session, request, is_strict, claims, &plan);
+    int code = hf_session_plan_join(session, request, is_strict, claims, &plan);
 
     if (code != 0) {
         return code;
