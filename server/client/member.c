@@ -265,7 +265,7 @@ static void push_all(struct hf_hub_entry *entry, bool is_join, struct hf_bytes b
             frames[framing] = build(worker, transport, hf_hub_entry_channel(entry), is_join, info);
         }
         if (frames[framing] != NULL) {
-            transport->send(subscriber->connection, frames[framing]);
+            transport->send(subscriber->subscription->session->connection, frames[framing]);
         }
     }
     for (unsigned framing = 0; framing < HF_FRAMINGS; framing++) {

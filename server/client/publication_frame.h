@@ -5,6 +5,10 @@
  *   publication -> its push, wrapped by the transport            (live fan-out)
  *   page        -> the list for a subscribe reply or a history reply
  *   page        -> all its pushes, wrapped, several per message  (further pages of a recovery)
+ * and the same three for subscribers that have negotiated deltas: what follows another publication
+ * that the client has is the difference to that if the difference is shorter, and in JSON every
+ * payload is a text in quotes. What a delta is made from is always the publication one offset
+ * before, so that this form too is one for all.
  * Worker's thread. Builds are counted in worker->counters.frames_built, one per publication that
  * was encoded. */
 #ifndef HF_SERVER_PUBLICATION_FRAME_H
@@ -18,10 +22,14 @@
 struct hf_worker;
 
 /* Whose attachment is in which slot: one for each framing, and for lists one for each encoding. */
-enum hf_publication_slot { HF_PUBLICATION_SLOT_PUSH = 0 /* + framing */ };
+enum hf_publication_slot {
+    HF_PUBLICATION_SLOT_PUSH = 0 /* + framing */,
+    HF_PUBLICATION_SLOT_DELTA = HF_FRAMINGS /* all forms of deltas */
+};
 enum hf_page_slot {
     HF_PAGE_SLOT_LIST = 0 /* + encoding */,
-    HF_PAGE_SLOT_PUSHES = 2 /* + framing */
+    HF_PAGE_SLOT_PUSHES = 2 /* + framing */,
+    HF_PAGE_SLOT_DELTA = HF_PAGE_SLOT_PUSHES + HF_FRAMINGS /* all forms of deltas */
 };
 
 /* Most messages that are joined into one frame. */
@@ -40,16 +48,33 @@ enum hf_publication_frame_result hf_publication_frame(struct hf_worker *worker,
                                                       struct hf_publication *publication,
                                                       struct hf_frame **frame);
 
+/* The same with deltas. base: the publication one offset before, which the client has; NULL: it has
+ * not. */
+enum hf_publication_frame_result
+hf_publication_delta_frame(struct hf_worker *worker, const struct hf_transport *transport,
+                           struct hf_slice channel, const struct hf_publication *base,
+                           struct hf_publication *publication, struct hf_frame **frame);
+
 /* The pushes of a page (not NULL), as hf_publication_frame. */
 enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
                                                const struct hf_transport *transport,
                                                struct hf_slice channel, struct hf_page *page,
                                                struct hf_frame **frame);
 
+/* The same with deltas, the first one in full. */
+enum hf_publication_frame_result hf_page_delta_frame(struct hf_worker *worker,
+                                                     const struct hf_transport *transport,
+                                                     struct hf_slice channel, struct hf_page *page,
+                                                     struct hf_frame **frame);
+
 /* The list for publications_raw; lives as long as the page. NULL page: the empty list. */
 enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
                                               const struct hf_transport *transport,
                                               struct hf_page *page, struct hf_slice *list);
+/* The same with deltas, the first one in full. */
+enum hf_publication_frame_result hf_page_delta_list(struct hf_worker *worker,
+                                                    const struct hf_transport *transport,
+                                                    struct hf_page *page, struct hf_slice *list);
 
 /* The wire form of a publication as a list item or API item. Texts of the result borrow from
  * `publication`. False when the encoding cannot say it: JSON data that is not JSON, or info and

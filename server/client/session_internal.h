@@ -71,6 +71,7 @@ struct hf_session_request {
 LIST_HEAD(hf_session_requests, hf_session_request);
 
 struct hf_session_waiting;
+struct hf_tailoring;
 STAILQ_HEAD(hf_session_waiting_list, hf_session_waiting);
 
 struct hf_session {
@@ -216,11 +217,11 @@ void hf_session_unsubscribe(struct hf_session *session, uint32_t id, struct hf_s
 
 /* --- subscription.c --- */
 
-/* Adds a subscription that waits for its first answer. NULL: no memory, or no watch from the
- * engine.
- */
+/* Adds a subscription that waits for its first answer. tailoring: taken in any case; NULL for none.
+ * NULL: no memory, or no watch from the engine. */
 struct hf_subscription *hf_subscription_new(struct hf_session *session, struct hf_slice channel,
-                                            const struct hf_channel_options *options);
+                                            const struct hf_channel_options *options,
+                                            struct hf_tailoring *tailoring);
 /* The session's subscription to the channel, or NULL. */
 struct hf_subscription *hf_session_find_subscription(const struct hf_session *session,
                                                      struct hf_slice channel);

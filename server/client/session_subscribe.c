@@ -2,6 +2,7 @@
 
 #include "client/member.h"
 #include "client/publication_frame.h"
+#include "client/tailoring.h"
 
 /* The checks that need no engine, in the protocol's order. 0 with *ref, an error code, or a
  * disconnect code (3000 and above). */
@@ -43,9 +44,6 @@ static int check_subscribe(const struct hf_session *session,
     } else if (allowed != HF_CHANNEL_OK) {
         return (int)allowed;
     }
-    if (request->tf != NULL) {
-        return HF_ERROR_BAD_REQUEST; /* allow_tags_filter is not offered */
-    }
     return 0;
 }
 
@@ -58,6 +56,7 @@ static void write_result(struct hf_session *session, const struct hf_session_req
         .recoverable = request->is_recoverable,
         .was_recovering = request->has_recover,
         .recovered = engine_result->recovered,
+        .delta = hf_gets_deltas(request->subscription),
         .publications_raw = publications,
         .data = hf_slice(request->data, request->data_len),
         .expires = request->subscription->expire_at_s != 0,
@@ -93,8 +92,7 @@ static bool answer_subscribe(struct hf_session_request *request, int rc,
         return false;
     }
     if (engine_result->recovered) {
-        switch (
-            hf_page_list(session->worker, session->transport, engine_result->page, &publications)) {
+        switch (hf_tailored_list(request->subscription, engine_result->page, &publications)) {
         case HF_PUBLICATION_FRAME_OK:
             break;
         case HF_PUBLICATION_FRAME_NO_MEMORY:
@@ -231,12 +229,12 @@ static bool apply_token(struct hf_subscription *subscription, struct hf_session_
            hf_session_request_set_data(open, claims->sub.data);
 }
 
-/* All checks are passed: asks the engine. */
+/* All checks are passed: asks the engine. tailoring: taken; NULL for none. */
 static void start_subscribe(struct hf_session *session, uint32_t id,
                             const struct hf_subscribe_request *request,
                             const struct hf_channel_options *options,
                             const struct hf_channel_caller *caller,
-                            const struct hf_token_claims *claims)
+                            const struct hf_token_claims *claims, struct hf_tailoring *tailoring)
 {
     const struct hf_config *config = session->worker->config;
     struct hf_channel_position_flags flags = hf_channel_position_flags(
@@ -249,10 +247,11 @@ static void start_subscribe(struct hf_session *session, uint32_t id,
     flags = hf_session_override_position(flags, options, &claims->sub);
     open = hf_session_request_new(session, id, request->channel);
     if (open == NULL) {
+        hf_tailoring_free(tailoring);
         return;
     }
     prepare(open, request, options, flags, config->client.recovery_max_publication_limit, &params);
-    subscription = hf_subscription_new(session, request->channel, options);
+    subscription = hf_subscription_new(session, request->channel, options, tailoring);
     if (subscription != NULL) {
         subscription->request = open;
         open->subscription = subscription;
@@ -276,15 +275,19 @@ void hf_session_subscribe(struct hf_session *session, uint32_t id,
     struct hf_channel_caller caller = {
         .user = user.data, .user_len = user.len, .is_subscribed = true};
     struct hf_token_claims claims = {0};
+    struct hf_tailoring *tailoring = NULL;
     struct hf_channel_ref ref;
     int code = check_subscribe(session, request, &caller, &ref, &claims);
 
+    if (code == 0) {
+        code = hf_tailoring_new(session->worker->config, ref.options, request, &tailoring);
+    }
     if (code >= HF_DISCONNECT_CONNECTION_CLOSED) {
         hf_session_disconnect(session, (enum hf_disconnect_code)code);
     } else if (code != 0) {
         hf_session_reply_error(session, id, (enum hf_error_code)code);
     } else {
-        start_subscribe(session, id, request, ref.options, &caller, &claims);
+        start_subscribe(session, id, request, ref.options, &caller, &claims, tailoring);
     }
 }
 

@@ -36,6 +36,7 @@ struct hf_subscription {
     bool has_info : 1;       /* the session's identity holds its chan_info */
     bool is_member : 1;      /* it is the first part of a struct hf_member */
     bool gets_joins : 1;     /* joins and leaves are pushed to it */
+    bool is_tailored : 1;    /* the hub has its tailoring */
 };
 
 /* The stream was lost under a live subscription: the client is told with code 2500, or disconnected
