@@ -55,7 +55,7 @@ struct hf_session_request {
     char *data;                           /* subscribe: owned; what the token says, NULL for none */
     uint32_t data_len;
     uint32_t join_index;         /* server-side subscribe: place in the session's join */
-    struct hf_position position; /* pages: after what was sent */
+    struct hf_position position; /* pages: after what was sent; search: where the client begins */
     uint64_t channel_hash;
     uint32_t id;          /* of the command */
     bool is_blocking : 1; /* later commands on the channel wait */
@@ -64,7 +64,7 @@ struct hf_session_request {
     bool is_positioned : 1;
     bool is_recoverable : 1;
     bool rejects_unrecovered : 1;
-    struct hf_subscribe_params params; /* subscribe: while the presence is added */
+    struct hf_subscribe_params params; /* subscribe: what the engine is asked for */
     bool is_waiting : 1;               /* pages: not asked for yet, the output queue is too long */
 };
 
@@ -214,6 +214,18 @@ enum hf_error_code hf_session_engine_error(int result);
 void hf_session_subscribe(struct hf_session *session, uint32_t id,
                           const struct hf_subscribe_request *request);
 void hf_session_unsubscribe(struct hf_session *session, uint32_t id, struct hf_slice channel);
+
+/* Answers a subscribe command with what the engine says; NULL unless rc is HF_OK. Takes the
+ * request. */
+void hf_session_finish_subscribe(struct hf_session_request *request, int rc,
+                                 const struct hf_subscribe_result *engine_result);
+
+/* --- session_latest.c --- */
+
+/* True: the newest publication does not pass the subscriber's filter, and the newest that does is
+ * searched for; hf_session_finish_subscribe follows. */
+bool hf_session_search_latest(struct hf_session_request *request,
+                              const struct hf_subscribe_result *engine_result);
 
 /* --- subscription.c --- */
 

@@ -127,9 +127,9 @@ static void go_on(struct hf_session_request *request,
     }
 }
 
-static void on_subscribed(void *context, int rc, const struct hf_subscribe_result *engine_result)
+void hf_session_finish_subscribe(struct hf_session_request *request, int rc,
+                                 const struct hf_subscribe_result *engine_result)
 {
-    struct hf_session_request *request = context;
     struct hf_session *session = request->session;
     uint64_t channel_hash = request->channel_hash;
 
@@ -148,6 +148,16 @@ static void on_subscribed(void *context, int rc, const struct hf_subscribe_resul
         hf_session_request_free(request);
     }
     hf_session_resume(session, channel_hash);
+}
+
+static void on_subscribed(void *context, int rc, const struct hf_subscribe_result *engine_result)
+{
+    struct hf_session_request *request = context;
+
+    if (rc != HF_OK || request->session == NULL || hf_session_is_closing(request->session) ||
+        !hf_session_search_latest(request, engine_result)) {
+        hf_session_finish_subscribe(request, rc, engine_result);
+    }
 }
 
 /* The client is present: what it subscribes to can be asked for. */
@@ -185,8 +195,8 @@ static void on_present(void *context, int rc, bool has_returned)
 static int ask(struct hf_subscription *subscription, struct hf_session_request *request,
                const struct hf_subscribe_params *params)
 {
+    request->params = *params;
     if (hf_member_keeps_presence(subscription)) {
-        request->params = *params;
         return hf_member_add(subscription, on_present, request);
     }
     return hf_subscribe(subscription->entry->watch, params, false, on_subscribed, request);
