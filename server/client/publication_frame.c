@@ -8,10 +8,10 @@
 #include "json.h"
 #include "worker.h"
 
-_Static_assert(HF_PUBLICATION_SLOT_PUSH + HF_FRAMINGS <= HF_PUBLICATION_SLOT_DELTA, "slots");
-_Static_assert(HF_PUBLICATION_SLOT_DELTA < HF_ATTACHMENTS, "slots of a publication");
+_Static_assert(HF_PUBLICATION_SLOT_PUSH + HF_FRAMINGS <= HF_PUBLICATION_SLOT_FORMS, "slots");
+_Static_assert(HF_PUBLICATION_SLOT_FORMS < HF_ATTACHMENTS, "slots of a publication");
 _Static_assert(HF_PAGE_SLOT_LIST + HF_ENCODINGS <= HF_PAGE_SLOT_PUSHES, "slots of a page");
-_Static_assert(HF_PAGE_SLOT_DELTA < HF_ATTACHMENTS, "slots of a page");
+_Static_assert(HF_PAGE_SLOT_FORMS < HF_ATTACHMENTS, "slots of a page");
 
 /* Built bytes, as attached. */
 struct wire {
@@ -33,29 +33,39 @@ static void wire_destroy(void *value)
 struct style {
     struct hf_worker *worker;
     const struct hf_encoder *encoder;
-    bool is_delta;                     /* for those who have negotiated deltas */
-    const struct hf_publication *base; /* of the next delta; NULL: none */
-    struct hf_buffer patch;            /* holds the last one */
+    struct hf_publication_form form; /* zero: plain */
+    struct hf_buffer patch;          /* holds the last one */
 };
 
-/* What of deltas is attached, in one slot: most publications have none of it. */
+/* One of the forms that are attached besides the plain ones. */
+struct form {
+    struct form *next;
+    struct wire *wire; /* owned */
+    unsigned key;
+};
+
+/* All of them, in one slot: most publications have none. */
 struct forms {
-    _Atomic(struct wire *) items[2 * HF_FRAMINGS];
+    _Atomic(struct form *) first;
 };
 
-/* Indices into forms. */
-#define FORM_FULL(framing)   ((unsigned)(framing))
-#define FORM_PATCH(framing)  (HF_FRAMINGS + (unsigned)(framing))
-#define FORM_PUSHES(framing) ((unsigned)(framing))
-#define FORM_LIST(encoding)  (HF_FRAMINGS + (unsigned)(encoding))
-_Static_assert((int)HF_ENCODINGS <= (int)HF_FRAMINGS, "forms of a page");
+/* Keys of forms: the framing or, of a list, the encoding, and these. */
+#define KEY_DELTA   0x100u
+#define KEY_BASE    0x200u
+#define KEY_COMPACT 0x400u
+#define KEY_LIST    0x800u
 
 static void forms_destroy(void *value)
 {
     struct forms *forms = value;
+    struct form *form = atomic_load_explicit(&forms->first, memory_order_relaxed);
 
-    for (size_t i = 0; i < sizeof(forms->items) / sizeof(forms->items[0]); i++) {
-        wire_destroy(atomic_load_explicit(&forms->items[i], memory_order_relaxed));
+    while (form != NULL) {
+        struct form *next = form->next;
+
+        wire_destroy(form->wire);
+        free(form);
+        form = next;
     }
     free(forms);
 }
@@ -107,15 +117,15 @@ bool hf_publication_to_wire(const struct hf_publication *publication, enum hf_en
 /* --- writing ------------------------------------------------------------------------------------
  */
 
-static struct style style_plain(struct hf_worker *worker, const struct hf_encoder *encoder)
+static struct style style_new(struct hf_worker *worker, const struct hf_transport *transport,
+                              const struct hf_publication_form *form)
 {
-    return (struct style){.worker = worker, .encoder = encoder};
-}
+    struct style style = {.worker = worker, .encoder = hf_transport_encoder(transport)};
 
-static struct style style_delta(struct hf_worker *worker, const struct hf_encoder *encoder,
-                                const struct hf_publication *base)
-{
-    return (struct style){.worker = worker, .encoder = encoder, .is_delta = true, .base = base};
+    if (form != NULL) {
+        style.form = *form;
+    }
+    return style;
 }
 
 /* Puts the difference to the base in the payload's place, if there is a shorter one. */
@@ -124,10 +134,10 @@ static void patch_data(struct style *style, struct hf_wire_publication *wire)
     size_t most = style->worker->config->holdfast.delta_max_bytes;
     struct hf_slice base;
 
-    if (style->base == NULL) {
+    if (style->form.base == NULL) {
         return;
     }
-    base = slice_of(style->base->fields.data);
+    base = slice_of(style->form.base->fields.data);
     if (base.len > most || wire->data.len > most) {
         return;
     }
@@ -147,10 +157,10 @@ static bool to_wire(struct style *style, const struct hf_publication *publicatio
     if (!hf_publication_to_wire(publication, style->encoder->encoding, wire)) {
         return false;
     }
-    if (style->is_delta) {
+    if (style->form.is_delta) {
         patch_data(style, wire);
         wire->data_is_text = style->encoder->encoding == HF_ENCODING_JSON;
-        style->base = publication;
+        style->form.base = publication;
     }
     hf_counter_add(&style->worker->counters.frames_built, 1);
     return true;
@@ -160,6 +170,8 @@ static bool to_wire(struct style *style, const struct hf_publication *publicatio
 static bool write_push(struct style *style, struct hf_slice channel,
                        const struct hf_publication *publication, struct hf_buffer *buffer)
 {
+    const struct hf_push_channel by = {
+        .name = channel, .id = style->form.is_compact ? hf_channel_number(channel) : 0};
     struct hf_wire_publication wire;
     char epoch[HF_EPOCH_TEXT_SIZE];
 
@@ -170,7 +182,7 @@ static bool write_push(struct style *style, struct hf_slice channel,
         /* A subscriber of a stream that did not exist yet learns its epoch here. */
         wire.epoch = hf_slice(epoch, hf_epoch_format(publication->position.epoch, epoch));
     }
-    style->encoder->push_publication(buffer, channel, &wire);
+    style->encoder->push_publication(buffer, by, &wire);
     return true;
 }
 
@@ -274,36 +286,58 @@ static struct wire *settle(struct wire *built, struct wire *attached)
     return attached;
 }
 
-static struct wire *form_of(struct forms *forms, unsigned index)
+static struct wire *form_find(const struct form *first, unsigned key)
 {
-    return atomic_load_explicit(&forms->items[index], memory_order_acquire);
+    for (; first != NULL; first = first->next) {
+        if (first->key == key) {
+            return first->wire;
+        }
+    }
+    return NULL;
 }
 
-/* As settle. */
-static struct wire *form_settle(struct forms *forms, unsigned index, struct wire *built)
+/* NULL: there is none yet. */
+static struct wire *form_of(const struct forms *forms, unsigned key)
 {
-    struct wire *winner = NULL;
+    return form_find(atomic_load_explicit(&forms->first, memory_order_acquire), key);
+}
 
-    if (built == NULL ||
-        atomic_compare_exchange_strong_explicit(&forms->items[index], &winner, built,
-                                                memory_order_acq_rel, memory_order_acquire)) {
-        return built;
+/* As settle. built: taken. */
+static struct wire *form_settle(struct forms *forms, unsigned key, struct wire *built)
+{
+    struct form *first = atomic_load_explicit(&forms->first, memory_order_acquire);
+    struct form *form = built != NULL ? malloc(sizeof(*form)) : NULL;
+    struct wire *winner;
+
+    if (form == NULL) {
+        wire_destroy(built);
+        return NULL;
     }
-    wire_destroy(built);
-    return winner;
+    *form = (struct form){.wire = built, .key = key};
+    do {
+        winner = form_find(first, key);
+        if (winner != NULL) {
+            wire_destroy(built);
+            free(form);
+            return winner;
+        }
+        form->next = first;
+    } while (!atomic_compare_exchange_weak_explicit(&forms->first, &first, form,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    return built;
 }
 
 /* NULL: no memory. */
 static struct forms *publication_forms(struct hf_publication *publication)
 {
-    struct forms *forms = hf_publication_attachment(publication, HF_PUBLICATION_SLOT_DELTA);
+    struct forms *forms = hf_publication_attachment(publication, HF_PUBLICATION_SLOT_FORMS);
     struct forms *attached = forms;
 
     if (forms == NULL) {
         forms = calloc(1, sizeof(*forms));
         if (forms != NULL) {
             attached =
-                hf_publication_attach(publication, HF_PUBLICATION_SLOT_DELTA, forms, forms_destroy);
+                hf_publication_attach(publication, HF_PUBLICATION_SLOT_FORMS, forms, forms_destroy);
         }
         if (attached != forms) {
             free(forms);
@@ -315,13 +349,13 @@ static struct forms *publication_forms(struct hf_publication *publication)
 /* NULL: no memory. */
 static struct forms *page_forms(struct hf_page *page)
 {
-    struct forms *forms = hf_page_attachment(page, HF_PAGE_SLOT_DELTA);
+    struct forms *forms = hf_page_attachment(page, HF_PAGE_SLOT_FORMS);
     struct forms *attached = forms;
 
     if (forms == NULL) {
         forms = calloc(1, sizeof(*forms));
         if (forms != NULL) {
-            attached = hf_page_attach(page, HF_PAGE_SLOT_DELTA, forms, forms_destroy);
+            attached = hf_page_attach(page, HF_PAGE_SLOT_FORMS, forms, forms_destroy);
         }
         if (attached != forms) {
             free(forms);
@@ -402,7 +436,7 @@ enum hf_publication_frame_result hf_publication_frame(struct hf_worker *worker,
     struct wire *wire = hf_publication_attachment(publication, slot);
 
     if (wire == NULL) {
-        struct style style = style_plain(worker, hf_transport_encoder(transport));
+        struct style style = style_new(worker, transport, NULL);
 
         wire = build_push(&style, transport, channel, publication);
         if (wire != NULL) {
@@ -421,7 +455,7 @@ enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
     struct wire *wire = hf_page_attachment(page, slot);
 
     if (wire == NULL) {
-        struct style style = style_plain(worker, hf_transport_encoder(transport));
+        struct style style = style_new(worker, transport, NULL);
 
         wire = build_pushes(&style, transport, channel, page);
         if (wire != NULL) {
@@ -444,7 +478,7 @@ enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
     }
     wire = hf_page_attachment(page, slot);
     if (wire == NULL) {
-        struct style style = style_plain(worker, hf_transport_encoder(transport));
+        struct style style = style_new(worker, transport, NULL);
 
         wire = build_list(&style, page);
         if (wire != NULL) {
@@ -454,52 +488,66 @@ enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
     return list_of(wire, list);
 }
 
-/* --- deltas -------------------------------------------------------------------------------------
+/* --- other forms --------------------------------------------------------------------------------
  */
 
-enum hf_publication_frame_result
-hf_publication_delta_frame(struct hf_worker *worker, const struct hf_transport *transport,
-                           struct hf_slice channel, const struct hf_publication *base,
-                           struct hf_publication *publication, struct hf_frame **frame)
+static unsigned key_of(const struct hf_transport *transport, const struct hf_publication_form *form)
 {
-    unsigned index = base == NULL ? FORM_FULL(transport->framing) : FORM_PATCH(transport->framing);
+    return (unsigned)transport->framing | (form->is_delta ? KEY_DELTA : 0) |
+           (form->base != NULL ? KEY_BASE : 0) | (form->is_compact ? KEY_COMPACT : 0);
+}
+
+enum hf_publication_frame_result
+hf_publication_form_frame(struct hf_worker *worker, const struct hf_transport *transport,
+                          struct hf_slice channel, const struct hf_publication_form *form,
+                          struct hf_publication *publication, struct hf_frame **frame)
+{
+    bool is_special =
+        form->is_compact ||
+        (form->is_delta && (form->base != NULL || transport->encoding == HF_ENCODING_JSON));
+    unsigned key = key_of(transport, form);
     struct forms *forms;
     struct wire *wire;
 
-    if (base == NULL && transport->encoding != HF_ENCODING_JSON) {
+    if (!is_special) {
         return hf_publication_frame(worker, transport, channel, publication, frame);
     }
     forms = publication_forms(publication);
     if (forms == NULL) {
         return HF_PUBLICATION_FRAME_NO_MEMORY;
     }
-    wire = form_of(forms, index);
+    wire = form_of(forms, key);
     if (wire == NULL) {
-        struct style style = style_delta(worker, hf_transport_encoder(transport), base);
+        struct style style = style_new(worker, transport, form);
 
-        wire = form_settle(forms, index, build_push(&style, transport, channel, publication));
+        wire = form_settle(forms, key, build_push(&style, transport, channel, publication));
         hf_buffer_fini(&style.patch);
     }
     return frame_of_publication(wire, publication, frame);
 }
 
-enum hf_publication_frame_result hf_page_delta_frame(struct hf_worker *worker,
-                                                     const struct hf_transport *transport,
-                                                     struct hf_slice channel, struct hf_page *page,
-                                                     struct hf_frame **frame)
+enum hf_publication_frame_result hf_page_form_frame(struct hf_worker *worker,
+                                                    const struct hf_transport *transport,
+                                                    struct hf_slice channel,
+                                                    const struct hf_publication_form *form,
+                                                    struct hf_page *page, struct hf_frame **frame)
 {
-    unsigned index = FORM_PUSHES(transport->framing);
-    struct forms *forms = page_forms(page);
+    unsigned key = key_of(transport, form);
+    struct forms *forms;
     struct wire *wire;
 
+    if (!form->is_delta && !form->is_compact) {
+        return hf_page_frame(worker, transport, channel, page, frame);
+    }
+    forms = page_forms(page);
     if (forms == NULL) {
         return HF_PUBLICATION_FRAME_NO_MEMORY;
     }
-    wire = form_of(forms, index);
+    wire = form_of(forms, key);
     if (wire == NULL) {
-        struct style style = style_delta(worker, hf_transport_encoder(transport), NULL);
+        struct style style = style_new(worker, transport, form);
 
-        wire = form_settle(forms, index, build_pushes(&style, transport, channel, page));
+        wire = form_settle(forms, key, build_pushes(&style, transport, channel, page));
         hf_buffer_fini(&style.patch);
     }
     return frame_of_page(wire, page, frame);
@@ -509,7 +557,8 @@ enum hf_publication_frame_result hf_page_delta_list(struct hf_worker *worker,
                                                     const struct hf_transport *transport,
                                                     struct hf_page *page, struct hf_slice *list)
 {
-    unsigned index = FORM_LIST(transport->encoding);
+    const struct hf_publication_form form = {.is_delta = true};
+    unsigned key = KEY_LIST | (unsigned)transport->encoding;
     struct forms *forms;
     struct wire *wire;
 
@@ -521,12 +570,24 @@ enum hf_publication_frame_result hf_page_delta_list(struct hf_worker *worker,
     if (forms == NULL) {
         return HF_PUBLICATION_FRAME_NO_MEMORY;
     }
-    wire = form_of(forms, index);
+    wire = form_of(forms, key);
     if (wire == NULL) {
-        struct style style = style_delta(worker, hf_transport_encoder(transport), NULL);
+        struct style style = style_new(worker, transport, &form);
 
-        wire = form_settle(forms, index, build_list(&style, page));
+        wire = form_settle(forms, key, build_list(&style, page));
         hf_buffer_fini(&style.patch);
     }
     return list_of(wire, list);
+}
+
+/* FNV-1a. That names collide does no harm: a client is given a number once (tailoring.h). */
+uint32_t hf_channel_number(struct hf_slice channel)
+{
+    uint32_t number = UINT32_C(2166136261);
+
+    for (size_t i = 0; i < channel.len; i++) {
+        number = (number ^ (unsigned char)channel.data[i]) * UINT32_C(16777619);
+    }
+    number &= INT32_MAX;
+    return number != 0 ? number : 1;
 }

@@ -41,11 +41,11 @@ static enum hf_publication_frame_result send_together(struct hf_subscription *su
 {
     struct hf_session *session = subscription->session;
     struct hf_slice channel = hf_hub_entry_channel(subscription->entry);
+    const struct hf_publication_form form = {.is_delta = hf_gets_deltas(subscription),
+                                             .is_compact = hf_number_given(subscription) != 0};
     struct hf_frame *frame;
     enum hf_publication_frame_result result =
-        hf_gets_deltas(subscription)
-            ? hf_page_delta_frame(session->worker, session->transport, channel, page, &frame)
-            : hf_page_frame(session->worker, session->transport, channel, page, &frame);
+        hf_page_form_frame(session->worker, session->transport, channel, &form, page, &frame);
 
     if (result == HF_PUBLICATION_FRAME_OK) {
         hf_session_flush(session);

@@ -284,8 +284,8 @@ static void prepare(struct hf_subscription *subscription, const struct hf_join_i
     }
 }
 
-/* Deltas, when the client's words ask for them; plain clients have no use for these. Filters are
- * for subscribe commands. NULL: none, or no memory, and then they come in full. */
+/* Deltas, when the client's words ask for them; plain clients have no use for these. Filters and
+ * numbers are for subscribe commands. NULL: none, or no memory, and then they come in full. */
 static struct hf_tailoring *tailoring_of(const struct hf_session *session,
                                          const struct hf_join_item *item)
 {
@@ -295,7 +295,8 @@ static struct hf_tailoring *tailoring_of(const struct hf_session *session,
     if (item->wish != NULL && !session->transport->is_unidirectional) {
         words = *item->wish;
         words.tf = NULL;
-        (void)hf_tailoring_new(session->worker->config, item->options, &words, &tailoring);
+        words.flag = 0;
+        (void)hf_tailoring_new(session, item->options, &words, &tailoring);
     }
     return tailoring;
 }

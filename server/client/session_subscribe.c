@@ -57,6 +57,7 @@ static void write_result(struct hf_session *session, const struct hf_session_req
         .was_recovering = request->has_recover,
         .recovered = engine_result->recovered,
         .delta = hf_gets_deltas(request->subscription),
+        .id = hf_number_given(request->subscription),
         .publications_raw = publications,
         .data = hf_slice(request->data, request->data_len),
         .expires = request->subscription->expire_at_s != 0,
@@ -290,7 +291,7 @@ void hf_session_subscribe(struct hf_session *session, uint32_t id,
     int code = check_subscribe(session, request, &caller, &ref, &claims);
 
     if (code == 0) {
-        code = hf_tailoring_new(session->worker->config, ref.options, request, &tailoring);
+        code = hf_tailoring_new(session, ref.options, request, &tailoring);
     }
     if (code >= HF_DISCONNECT_CONNECTION_CLOSED) {
         hf_session_disconnect(session, (enum hf_disconnect_code)code);

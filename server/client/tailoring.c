@@ -31,15 +31,44 @@ static int make_filter(const struct hf_config *config, const struct hf_channel_o
     return result == HF_TAGS_FILTER_BAD ? HF_ERROR_BAD_REQUEST : HF_ERROR_INTERNAL;
 }
 
-int hf_tailoring_new(const struct hf_config *config, const struct hf_channel_options *options,
+uint32_t hf_number_given(const struct hf_subscription *subscription)
+{
+    const struct hf_tailoring *tailoring = hf_hub_tailoring(subscription);
+
+    return tailoring != NULL ? tailoring->number : 0;
+}
+
+/* The channel's number, if the client takes it and it is free; else 0. None in Protobuf: there
+ * centrifuge-js (5.8) compares objects, and takes a number for another one each time. */
+static uint32_t choose_number(const struct hf_session *session,
+                              const struct hf_channel_options *options,
+                              const struct hf_subscribe_request *request)
+{
+    uint32_t number = hf_channel_number(request->channel);
+
+    if (!options->allow_channel_compaction || (request->flag & HF_SUBSCRIBE_FLAG_COMPACTION) == 0 ||
+        session->transport->encoding != HF_ENCODING_JSON) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < session->subscription_count; i++) {
+        if (hf_number_given(session->subscriptions[i]) == number) {
+            return 0;
+        }
+    }
+    return number;
+}
+
+int hf_tailoring_new(const struct hf_session *session, const struct hf_channel_options *options,
                      const struct hf_subscribe_request *request, struct hf_tailoring **tailoring)
 {
+    const struct hf_config *config = session->worker->config;
+    uint32_t number = choose_number(session, options, request);
     bool wants_deltas = hf_slice_equal(request->delta, HF_SLICE("fossil")) &&
                         options->allowed_delta_types.count > 0 && request->tf == NULL;
     int code = 0;
 
     *tailoring = NULL;
-    if (request->tf == NULL && !wants_deltas) {
+    if (request->tf == NULL && !wants_deltas && number == 0) {
         return 0;
     }
     *tailoring = calloc(1, sizeof(**tailoring));
@@ -47,6 +76,7 @@ int hf_tailoring_new(const struct hf_config *config, const struct hf_channel_opt
         return HF_ERROR_INTERNAL;
     }
     (*tailoring)->gets_deltas = wants_deltas;
+    (*tailoring)->number = number;
     if (request->tf != NULL) {
         code = make_filter(config, options, request->tf, &(*tailoring)->filter);
     }
@@ -101,8 +131,8 @@ static bool follows(const struct hf_publication *publication, const struct hf_pu
            publication->position.offset == base->position.offset + 1;
 }
 
-/* How a publication can be told. */
-enum form { FORM_PLAIN, FORM_FULL, FORM_PATCH, FORMS };
+/* How a publication can be told: bits. */
+enum { FORM_DELTA = 1, FORM_BASE = 2, FORM_COMPACT = 4, FORMS = 8 };
 
 /* One fan-out. */
 struct fan_out {
@@ -111,7 +141,7 @@ struct fan_out {
     bool is_patchable;
     struct {
         bool is_tried;
-        enum hf_publication_frame_result result;
+        uint8_t result;         /* enum hf_publication_frame_result */
         struct hf_frame *frame; /* owned */
     } made[HF_FRAMINGS][FORMS];
     bool has_tags; /* they have been read */
@@ -120,55 +150,57 @@ struct fan_out {
 };
 
 static enum hf_publication_frame_result make(struct fan_out *fan_out,
-                                             const struct hf_subscription *subscription,
-                                             enum form form, struct hf_frame **frame)
+                                             const struct hf_session *session, unsigned bits,
+                                             struct hf_frame **frame)
 {
-    struct hf_worker *worker = subscription->session->worker;
-    const struct hf_transport *transport = subscription->session->transport;
-    struct hf_slice channel = hf_hub_entry_channel(fan_out->entry);
+    const struct hf_publication_form form = {
+        .is_delta = (bits & FORM_DELTA) != 0,
+        .base = (bits & FORM_BASE) != 0 ? fan_out->entry->base : NULL,
+        .is_compact = (bits & FORM_COMPACT) != 0,
+    };
 
-    if (form == FORM_PLAIN) {
-        return hf_publication_frame(worker, transport, channel, fan_out->publication, frame);
-    }
-    return hf_publication_delta_frame(worker, transport, channel,
-                                      form == FORM_PATCH ? fan_out->entry->base : NULL,
-                                      fan_out->publication, frame);
+    return hf_publication_form_frame(session->worker, session->transport,
+                                     hf_hub_entry_channel(fan_out->entry), &form,
+                                     fan_out->publication, frame);
 }
 
-/* Sends the publication in its form, which is made once for each framing. */
+/* Sends the publication in a form, which is made once for each framing. */
 static enum hf_publication_frame_result
-send_form(struct fan_out *fan_out, const struct hf_subscription *subscription, enum form form)
+send_form(struct fan_out *fan_out, const struct hf_subscription *subscription, unsigned bits)
 {
-    const struct hf_transport *transport = subscription->session->transport;
-    unsigned framing = (unsigned)transport->framing;
+    unsigned framing = (unsigned)subscription->session->transport->framing;
+    enum hf_publication_frame_result result;
 
-    if (!fan_out->made[framing][form].is_tried) {
-        fan_out->made[framing][form].is_tried = true;
-        fan_out->made[framing][form].result =
-            make(fan_out, subscription, form, &fan_out->made[framing][form].frame);
+    if (!fan_out->made[framing][bits].is_tried) {
+        fan_out->made[framing][bits].is_tried = true;
+        fan_out->made[framing][bits].result = (uint8_t)make(fan_out, subscription->session, bits,
+                                                            &fan_out->made[framing][bits].frame);
     }
-    if (fan_out->made[framing][form].result == HF_PUBLICATION_FRAME_OK) {
-        hf_hub_send(subscription, fan_out->made[framing][form].frame,
+    result = (enum hf_publication_frame_result)fan_out->made[framing][bits].result;
+    if (result == HF_PUBLICATION_FRAME_OK) {
+        hf_hub_send(subscription, fan_out->made[framing][bits].frame,
                     fan_out->publication->position);
     }
-    return fan_out->made[framing][form].result;
+    return result;
 }
 
-static enum hf_publication_frame_result send_filtered(struct fan_out *fan_out,
-                                                      const struct hf_subscription *subscription,
-                                                      const struct hf_tags_filter *filter)
+/* False: the filter does not let it pass. No memory to know: *result says so. */
+static bool passes(struct fan_out *fan_out, const struct hf_tags_filter *filter,
+                   enum hf_publication_frame_result *result)
 {
     struct hf_bytes tags = fan_out->publication->fields.tags;
 
+    if (filter == NULL) {
+        return true;
+    }
     if (!fan_out->has_tags) {
         if (!hf_tags_read(hf_slice(tags.data, tags.len), &fan_out->arena, &fan_out->tags)) {
-            return HF_PUBLICATION_FRAME_NO_MEMORY;
+            *result = HF_PUBLICATION_FRAME_NO_MEMORY;
+            return false;
         }
         fan_out->has_tags = true;
     }
-    return hf_tags_filter_matches(filter, &fan_out->tags)
-               ? send_form(fan_out, subscription, FORM_PLAIN)
-               : HF_PUBLICATION_FRAME_OK;
+    return hf_tags_filter_matches(filter, &fan_out->tags);
 }
 
 /* Who could not be given this publication must not be given later ones. */
@@ -193,25 +225,26 @@ void hf_tailoring_fan_out(struct hf_hub_entry *entry, struct hf_publication *pub
     for (uint32_t i = entry->live; i > entry->plain; i--) {
         struct hf_subscription *subscription = entry->subscribers[i - 1].subscription;
         struct hf_tailoring *tailoring = entry->subscribers[i - 1].tailoring;
-        enum hf_publication_frame_result result;
+        enum hf_publication_frame_result result = HF_PUBLICATION_FRAME_OK;
+        unsigned bits = tailoring->number != 0 ? FORM_COMPACT : 0;
 
         if (tailoring->gets_deltas) {
-            bool gets_patch = fan_out.is_patchable && tailoring->has_base;
-
+            bits |=
+                fan_out.is_patchable && tailoring->has_base ? FORM_DELTA | FORM_BASE : FORM_DELTA;
             tailoring->has_base = has_base;
             is_base |= has_base;
-            result = send_form(&fan_out, subscription, gets_patch ? FORM_PATCH : FORM_FULL);
-        } else {
-            result = send_filtered(&fan_out, subscription, tailoring->filter);
+        }
+        if (passes(&fan_out, tailoring->filter, &result)) {
+            result = send_form(&fan_out, subscription, bits);
         }
         if (result != HF_PUBLICATION_FRAME_OK) {
             end(subscription, result);
         }
     }
     for (unsigned framing = 0; framing < HF_FRAMINGS; framing++) {
-        for (unsigned form = 0; form < FORMS; form++) {
-            if (fan_out.made[framing][form].frame != NULL) {
-                hf_frame_unref(fan_out.made[framing][form].frame);
+        for (unsigned bits = 0; bits < FORMS; bits++) {
+            if (fan_out.made[framing][bits].frame != NULL) {
+                hf_frame_unref(fan_out.made[framing][bits].frame);
             }
         }
     }
@@ -283,7 +316,7 @@ bool hf_tailored_part(const struct hf_subscription *subscription, struct hf_page
     if (tailoring != NULL && tailoring->filter != NULL) {
         return filter_page(tailoring->filter, page, part);
     }
-    if (tailoring != NULL) {
+    if (tailoring != NULL && tailoring->gets_deltas) {
         remember_base(tailoring, page);
     }
     *part = hf_page_ref(page);

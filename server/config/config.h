@@ -99,6 +99,8 @@ struct hf_channel_options {
     struct hf_string_list allowed_delta_types; /* "fossil" or nothing */
     bool delta_publish;                        /* every publication asks for delta delivery */
     bool allow_tags_filter;                    /* subscribers may choose publications by tags */
+    bool
+        allow_channel_compaction; /* pushes tell numbers instead of names to who understands them */
 };
 
 struct hf_config_http_server {

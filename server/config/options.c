@@ -432,6 +432,8 @@ const struct hf_option hf__channel_options[] = {
          "delta compression that subscribers may ask for: fossil; empty = none"),
     FLAG("delta_publish", IN(delta_publish), "false",
          "every publication may be sent as a difference to the one before"),
+    FLAG("allow_channel_compaction", IN(allow_channel_compaction), "false",
+         "pushes tell a number instead of the channel's name to clients that understand it"),
     FLAG("allow_tags_filter", IN(allow_tags_filter), "false",
          "subscribers may ask for publications with certain tags only"),
     ENUM("subscription_type", IN(subscription_type), "", subscription_types,

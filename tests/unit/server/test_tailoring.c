@@ -24,8 +24,9 @@ struct member {
     unsigned patches;
 };
 
-static struct hf_tailoring *new_tailoring(const struct hf_config *config, enum kind kind)
+static struct hf_tailoring *new_tailoring(struct fixture *fixture, enum kind kind)
 {
+    const struct hf_session session = {.worker = &fixture->worker, .transport = &fake_transport};
     char *types[] = {(char *)(uintptr_t) "fossil"};
     const struct hf_channel_options options = {.allowed_delta_types = {types, 1},
                                                .allow_tags_filter = true};
@@ -36,14 +37,14 @@ static struct hf_tailoring *new_tailoring(const struct hf_config *config, enum k
                                                  .tf = kind == FILTER ? &tf : NULL};
     struct hf_tailoring *tailoring;
 
-    assert_int_equal(hf_tailoring_new(config, &options, &request, &tailoring), 0);
+    assert_int_equal(hf_tailoring_new(&session, &options, &request, &tailoring), 0);
     assert_int_equal(tailoring == NULL, kind == PLAIN);
     return tailoring;
 }
 
 static void member_add(struct member *member, struct fixture *fixture, enum kind kind)
 {
-    struct hf_tailoring *tailoring = new_tailoring(fixture->config, kind);
+    struct hf_tailoring *tailoring = new_tailoring(fixture, kind);
 
     memset(member, 0, sizeof(*member));
     member->kind = kind;
@@ -325,6 +326,7 @@ static void pages_of_deltas_begin_in_full(void **state)
     struct hf_page *page;
     struct hf_slice list;
     struct hf_slice again;
+    const struct hf_publication_form form = {.is_delta = true};
     struct hf_frame *frame;
     char text[512];
 
@@ -341,7 +343,7 @@ static void pages_of_deltas_begin_in_full(void **state)
                      HF_PUBLICATION_FRAME_OK);
     assert_ptr_equal(list.data, again.data);
     assert_int_equal(
-        hf_page_delta_frame(&fixture->worker, &fake_transport, HF_SLICE("x"), page, &frame),
+        hf_page_form_frame(&fixture->worker, &fake_transport, HF_SLICE("x"), &form, page, &frame),
         HF_PUBLICATION_FRAME_OK);
     assert_true(frame->len < 20 * 150);
     hf_page_unref(page);
@@ -392,21 +394,48 @@ static void what_is_not_allowed_is_not_given(void **state)
     struct hf_filter_node tf = {.key = HF_SLICE("k"), .cmp = HF_SLICE("ex")};
     struct hf_filter_node bad = {.op = HF_SLICE("maybe")};
     struct hf_subscribe_request request = {.delta = HF_SLICE("fossil")};
+    const struct hf_session session = {.worker = &fixture->worker, .transport = &fake_transport};
     struct hf_tailoring *tailoring;
 
-    assert_int_equal(hf_tailoring_new(fixture->config, &nothing, &request, &tailoring), 0);
+    assert_int_equal(hf_tailoring_new(&session, &nothing, &request, &tailoring), 0);
     assert_null(tailoring);
     request.tf = &tf;
-    assert_int_equal(hf_tailoring_new(fixture->config, &nothing, &request, &tailoring),
+    assert_int_equal(hf_tailoring_new(&session, &nothing, &request, &tailoring),
                      HF_ERROR_BAD_REQUEST);
     assert_null(tailoring);
-    assert_int_equal(hf_tailoring_new(fixture->config, &all, &request, &tailoring), 0);
+    assert_int_equal(hf_tailoring_new(&session, &all, &request, &tailoring), 0);
     assert_false(tailoring->gets_deltas); /* the filter would make holes in their chain */
     hf_tailoring_free(tailoring);
     request.tf = &bad;
-    assert_int_equal(hf_tailoring_new(fixture->config, &all, &request, &tailoring),
-                     HF_ERROR_BAD_REQUEST);
+    assert_int_equal(hf_tailoring_new(&session, &all, &request, &tailoring), HF_ERROR_BAD_REQUEST);
     assert_null(tailoring);
+}
+
+static void channel_is_given_a_number_where_that_is_allowed(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct hf_session session = {.worker = &fixture->worker, .transport = &fake_transport};
+    const struct hf_transport protobuf = {.encoding = HF_ENCODING_PROTOBUF};
+    const struct hf_session other = {.worker = &fixture->worker, .transport = &protobuf};
+    struct hf_channel_options options = {.allow_channel_compaction = true};
+    struct hf_subscribe_request request = {.channel = HF_SLICE("x"),
+                                           .flag = HF_SUBSCRIBE_FLAG_COMPACTION};
+    struct hf_tailoring *tailoring;
+
+    assert_int_equal(hf_tailoring_new(&session, &options, &request, &tailoring), 0);
+    assert_non_null(tailoring);
+    assert_int_equal(tailoring->number, hf_channel_number(HF_SLICE("x")));
+    hf_tailoring_free(tailoring);
+    assert_int_equal(hf_tailoring_new(&other, &options, &request, &tailoring), 0);
+    assert_null(tailoring);
+    request.flag = 0;
+    assert_int_equal(hf_tailoring_new(&session, &options, &request, &tailoring), 0);
+    assert_null(tailoring);
+    request.flag = HF_SUBSCRIBE_FLAG_COMPACTION;
+    options.allow_channel_compaction = false;
+    assert_int_equal(hf_tailoring_new(&session, &options, &request, &tailoring), 0);
+    assert_null(tailoring);
+    assert_true(hf_channel_number(HF_SLICE("")) != 0);
 }
 
 /* It could not be told to a JSON client, but it is not told to him. */
@@ -435,6 +464,7 @@ int main(void)
         WITH_FIXTURE(pages_of_deltas_begin_in_full),
         WITH_FIXTURE(filtered_page_may_be_empty),
         WITH_FIXTURE(what_is_not_allowed_is_not_given),
+        WITH_FIXTURE(channel_is_given_a_number_where_that_is_allowed),
         WITH_FIXTURE(publication_that_is_filtered_out_ends_nobody),
     };
 
