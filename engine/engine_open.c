@@ -47,6 +47,7 @@ static void free_strings(struct hf_engine_config *config)
     free((char *)config->redis.password);
     free((char *)config->redis.prefix);
     free((char *)config->redis.client_name);
+    free((char *)config->node_name);
 }
 
 /* An own copy of `*text`, or of `fallback` when that is NULL; NULL stays NULL without either. */
@@ -66,6 +67,7 @@ static int copy_config(struct hf_engine_config *copy, const struct hf_engine_con
     is_whole &= own_string(&copy->redis.password, NULL);
     is_whole &= own_string(&copy->redis.prefix, "holdfast");
     is_whole &= own_string(&copy->redis.client_name, NULL);
+    is_whole &= own_string(&copy->node_name, NULL);
     if (!is_whole) {
         free_strings(copy);
         return HF_ENOMEM;

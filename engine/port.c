@@ -158,8 +158,15 @@ int hf_history_remove(struct hf_port *port, struct hf_bytes channel, hf_done_cal
 int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback *callback,
                 void *context)
 {
+    return hf_bus_send_to(port, (struct hf_bytes){0}, message, callback, context);
+}
+
+int hf_bus_send_to(struct hf_port *port, struct hf_bytes node_name, struct hf_bytes message,
+                   hf_done_callback *callback, void *context)
+{
     struct hf_request *request;
-    int result = hf__port_request_new(port, HF_MAIL_BUS_SEND, message.len + 1, context, &request);
+    int result = hf__port_request_new(port, HF_MAIL_BUS_SEND, message.len + 1 + node_name.len,
+                                      context, &request);
     if (result != HF_OK) {
         return result;
     }
@@ -168,6 +175,7 @@ int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback 
     *end++ = HF__BUS_MESSAGE;
     put(&end, message);
     request->bus.message = (struct hf_bytes){request->payload, message.len + 1};
+    request->bus.target = put(&end, node_name);
     hf__port_send_request(port, request);
     return HF_OK;
 }

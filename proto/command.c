@@ -422,6 +422,28 @@ enum hf_command_status hf_connect_request_decode_json(struct hf_slice message,
     return finish(&source, error);
 }
 
+static const struct field emulation_fields[] = {
+    FIELD(TEXT, hf_emulation_request, node),
+    FIELD(TEXT, hf_emulation_request, session),
+    FIELD(TEXT, hf_emulation_request, data),
+};
+
+enum hf_command_status hf_emulation_request_decode(enum hf_encoding encoding,
+                                                   struct hf_slice message, struct hf_arena *arena,
+                                                   struct hf_emulation_request *request,
+                                                   struct hf_command_error *error)
+{
+    static const struct message fields = MESSAGE(emulation_fields);
+    struct source source = {.arena = arena};
+    if (encoding == HF_ENCODING_PROTOBUF) {
+        return hf__emulation_request_decode_protobuf(message, arena, request, error);
+    }
+    hf_json_init(&source.json, message, HF_JSON_MAX_DEPTH);
+    memset(request, 0, sizeof(*request));
+    decode_message(&source, &fields, request);
+    return finish(&source, error);
+}
+
 enum hf_command_status hf_command_decode(enum hf_encoding encoding, struct hf_slice message,
                                          struct hf_arena *arena, struct hf_command *command,
                                          struct hf_command_error *error)

@@ -133,6 +133,13 @@ struct hf_sub_refresh_request {
     int32_t type; /* 0 = stream */
 };
 
+/* Not a command: commands that come apart from the stream of their session. */
+struct hf_emulation_request {
+    struct hf_slice node;
+    struct hf_slice session;
+    struct hf_slice data; /* a frame of commands, in the session's encoding */
+};
+
 union hf_request {
     struct hf_connect_request connect;
     struct hf_subscribe_request subscribe;
@@ -192,6 +199,12 @@ enum hf_command_status hf_command_decode_protobuf(struct hf_slice message, struc
 enum hf_command_status hf_command_decode(enum hf_encoding encoding, struct hf_slice message,
                                          struct hf_arena *arena, struct hf_command *command,
                                          struct hf_command_error *error);
+
+/* Decodes an emulation request, in its own encoding. As hf_command_decode. */
+enum hf_command_status hf_emulation_request_decode(enum hf_encoding encoding,
+                                                   struct hf_slice message, struct hf_arena *arena,
+                                                   struct hf_emulation_request *request,
+                                                   struct hf_command_error *error);
 
 /* Splits a frame into messages. JSON: one per line, one line feed may end the frame; an empty frame
  * or an empty line is malformed. Protobuf: each follows its length (a varint), which may be 0; an

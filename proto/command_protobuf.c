@@ -292,3 +292,34 @@ enum hf_command_status hf_command_decode_protobuf(struct hf_slice message, struc
     }
     return source.reason ? source.status : HF_COMMAND_OK;
 }
+
+/* ---- emulation ---- */
+
+enum hf_command_status hf__emulation_request_decode_protobuf(struct hf_slice message,
+                                                             struct hf_arena *arena,
+                                                             struct hf_emulation_request *request,
+                                                             struct hf_command_error *error)
+{
+    struct source source = {.arena = arena};
+    ProtobufCAllocator allocator = {arena_alloc, arena_free, &source};
+    enum hf_command_status status =
+        hf__protobuf_scan(message, &hf_pb__emulation_request__descriptor, error);
+    if (status != HF_COMMAND_OK) {
+        return status;
+    }
+    HfPb__EmulationRequest *from =
+        hf_pb__emulation_request__unpack(&allocator, message.len, (const uint8_t *)message.data);
+    if (from) {
+        *request = (struct hf_emulation_request){
+            .node = text(&source, from->node),
+            .session = text(&source, from->session),
+            .data = raw(from->data),
+        };
+    } else {
+        fail(&source, HF_COMMAND_MALFORMED, "a field is of another type");
+    }
+    if (source.reason && error) {
+        *error = (struct hf_command_error){source.reason, 0};
+    }
+    return source.reason ? source.status : HF_COMMAND_OK;
+}

@@ -1,5 +1,5 @@
-/* Protobuf on the wire, checked before generated code unpacks it. Private to the Protobuf decoder;
- * pure, any thread.
+/* Protobuf on the wire, checked before generated code unpacks it. Private to the decoders; pure,
+ * any thread.
  *
  * The generated unpacker recurses as deep as a message nests, merges a repeated sub-message into
  * the one before, and allocates for every field. So what would cost it more than the message is
@@ -25,5 +25,11 @@ enum hf_command_status hf__protobuf_scan(struct hf_slice message,
 enum hf_command_status hf__protobuf_next_message(struct hf_command_iterator *iterator,
                                                  struct hf_slice *message,
                                                  struct hf_command_error *error);
+
+/* hf_emulation_request_decode for this encoding (command_protobuf.c). */
+enum hf_command_status hf__emulation_request_decode_protobuf(struct hf_slice message,
+                                                             struct hf_arena *arena,
+                                                             struct hf_emulation_request *request,
+                                                             struct hf_command_error *error);
 
 #endif

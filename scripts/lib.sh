@@ -10,7 +10,7 @@ JOBS=${JOBS:-$(nproc)}
 BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config python3 libevent-dev libhiredis-dev
   libjansson-dev libssl-dev libhttp-parser-dev uthash-dev libprotobuf-c-dev protobuf-c-compiler
   libpcre2-dev)
-TEST_PACKAGES=(libcmocka-dev redis-server redis-tools curl chromium)
+TEST_PACKAGES=(libcmocka-dev redis-server redis-tools curl chromium nginx-light)
 RUN_PACKAGES=(redis-server redis-tools curl)
 FUZZ_PACKAGES=(clang libclang-rt-14-dev)
 LINT_PACKAGES=(git clang-format clang-tidy lua5.1)

@@ -216,6 +216,7 @@ static bool open_engine(struct hf_node *node)
                 .connect_timeout_ms = (uint32_t)redis->connect_timeout_ms,
                 .io_timeout_ms = (uint32_t)redis->io_timeout_ms,
             },
+        .node_name = node->uid,
         .presence_ttl_ms = (uint32_t)redis->presence_ttl_ms,
         .linger_ms = at_least_1(own->linger_ms),
         .lingering_streams_max = at_least_1(own->lingering_streams_max),

@@ -577,8 +577,13 @@ static void store_mend(struct hf_store *base, struct hf_store_mend *request)
 static int apply_bus(struct memory_store *store, const struct hf_store_bus *request)
 {
     const struct hf_publication_fields fields = {.data = request->message};
+    const char *own_name = store->config->node_name;
     if (store->is_closing)
         return HF_ECLOSED;
+    if (request->target.len > 0 &&
+        (own_name == NULL || strlen(own_name) != request->target.len ||
+         memcmp(own_name, request->target.data, request->target.len) != 0))
+        return HF_ENONODE;
     if (store->pushes_bytes > store->config->pending_bytes_max)
         return HF_ELIMIT;
     struct hf_publication *message = hf_publication_new((struct hf_position){0}, &fields);

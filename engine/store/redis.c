@@ -693,9 +693,9 @@ static void free_store(struct hf_redis_store *store)
         if (events[i] != NULL)
             event_free(events[i]);
     }
-    struct hf_redis_prefix *prefixes[] = {&store->stream_prefix,  &store->meta_prefix,
-                                          &store->version_prefix, &store->idem_prefix,
-                                          &store->db_prefix,      &store->pubsub_prefix};
+    struct hf_redis_prefix *prefixes[] = {
+        &store->stream_prefix, &store->meta_prefix,   &store->version_prefix, &store->idem_prefix,
+        &store->db_prefix,     &store->pubsub_prefix, &store->node_prefix,    &store->node_channel};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         free(prefixes[i]->text);
     for (size_t i = 0; i < HF_REDIS_PRESENCE_KEYS; i++)
@@ -770,6 +770,17 @@ static bool make_presence_names(struct hf_redis_store *store, const char *prefix
     return is_made && store->presence != NULL;
 }
 
+static bool make_node_names(struct hf_redis_store *store, const char *db, const char *prefix)
+{
+    const char *own_name = store->config->node_name;
+    struct hf_redis_prefix start;
+    bool is_made =
+        make_prefix(&start, db, prefix) && make_prefix(&store->node_prefix, start.text, ":node:") &&
+        (own_name == NULL || make_prefix(&store->node_channel, store->node_prefix.text, own_name));
+    free(start.text);
+    return is_made;
+}
+
 static bool make_names(struct hf_redis_store *store)
 {
     const char *prefix =
@@ -788,7 +799,8 @@ static bool make_names(struct hf_redis_store *store)
     snprintf(store->probe_name, sizeof store->probe_name, "%s%.128s:probe:%016llx", db, prefix,
              (unsigned long long)node);
     snprintf(store->bus_name, sizeof store->bus_name, "%s%.128s:bus", db, prefix);
-    return make_prefix(&store->stream_prefix, prefix, ":stream:") &&
+    return make_node_names(store, db, prefix) &&
+           make_prefix(&store->stream_prefix, prefix, ":stream:") &&
            make_prefix(&store->meta_prefix, prefix, ":meta:") &&
            make_prefix(&store->version_prefix, prefix, ":version:") &&
            make_prefix(&store->idem_prefix, prefix, ":idem:") &&

@@ -178,6 +178,9 @@ static void on_bus_reply(void *context, const struct hf_reply *reply)
         result = store->is_closing ? HF_ECLOSED : HF_EUNKNOWN;
     else if (reply->type == HF_REPLY_ERROR)
         result = hf_redis_judge(store, reply);
+    else if (op->request.bus->target.len > 0 && reply->type == HF_REPLY_NUMBER &&
+             reply->number == 0)
+        result = HF_ENONODE; /* nobody is subscribed */
     hf_redis_complete(store, op, result);
 }
 
@@ -186,16 +189,21 @@ void hf_redis_send_bus(struct hf_redis_op *op)
 {
     struct hf_redis_store *store = op->channel->store;
     const struct hf_bytes message = op->request.bus->message;
+    const struct hf_bytes target = op->request.bus->target;
     TAILQ_REMOVE(&op->channel->ops, op, in_channel);
     hf_redis_stop_waiting(store, op);
+    size_t name_len =
+        target.len > 0 ? store->node_prefix.len + target.len : strlen(store->bus_name);
     char *at = hf_redis_connection_reserve(store->commands,
                                            HF_REDIS_COMMAND_SIZE + HF_REDIS_ARGUMENT_SIZE(7) +
-                                               HF_REDIS_ARGUMENT_SIZE(strlen(store->bus_name)) +
+                                               HF_REDIS_ARGUMENT_SIZE(name_len) +
                                                HF_REDIS_ARGUMENT_SIZE(message.len));
     if (at != NULL) {
         at = hf_redis_write_command(at, 3);
         at = hf_redis_write_text(at, "PUBLISH");
-        at = hf_redis_write_text(at, store->bus_name);
+        at = target.len > 0 ? hf_redis_write_joined(at, store->node_prefix.text,
+                                                    store->node_prefix.len, target.data, target.len)
+                            : hf_redis_write_text(at, store->bus_name);
         at = hf_redis_write_bytes(at, message.data, message.len);
     }
     if (at == NULL || !hf_redis_connection_send(store->commands, at, on_bus_reply, op))

@@ -157,8 +157,9 @@ void hf_redis_pubsub_ready(struct hf_redis_store *store)
     store->arrived_ms = hf_redis_now_ms();
     store->is_ping_open = false;
     store->is_probe_open = false;
+    /* without a name of our own, the list ends there */
     if (!hf_redis_connection_command(store->pubsub, NULL, NULL, "SUBSCRIBE", store->bus_name,
-                                     store->probe_name, NULL))
+                                     store->probe_name, store->node_channel.text, NULL))
         hf_redis_connection_break(store->pubsub, "out of memory");
 }
 
@@ -281,7 +282,8 @@ void hf_redis_pubsub_push(struct hf_redis_store *store, const struct hf_reply *r
         }
         return;
     }
-    if (hf_reply_is_text(name, store->bus_name)) {
+    if (hf_reply_is_text(name, store->bus_name) ||
+        (store->node_channel.text != NULL && hf_reply_is_text(name, store->node_channel.text))) {
         if (hf_reply_is_text(kind, "message") && store->is_up)
             store->events->on_bus(store->events->context,
                                   (struct hf_bytes){reply->items[2]->text, reply->items[2]->len});

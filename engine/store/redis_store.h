@@ -186,6 +186,8 @@ struct hf_redis_store {
     /* listening */
     struct hf_redis_channels changed;    /* to be subscribed, unsubscribed or announced */
     char probe_name[192], bus_name[192]; /* pub/sub channels of our own and of all nodes */
+    struct hf_redis_prefix node_prefix;  /* of the channels of single nodes */
+    struct hf_redis_prefix node_channel; /* our own; text NULL: we have no name */
     bool is_probe_subscribed;
     bool is_delivering; /* a probe came back on this pub/sub connection */
     bool is_up;         /* on_connected was called, on_disconnected not yet */

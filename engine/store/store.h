@@ -39,7 +39,8 @@ struct hf_store_events {
     /* The channel's entries were removed (by any node): what was heard of them must not be
      * recovered. */
     void (*on_removed)(void *context, struct hf_bytes channel);
-    /* What any node on this store gave to `bus_send`; borrowed. Heard whenever connected. */
+    /* What any node on this store gave to `bus_send` for all or for us; borrowed. Heard whenever
+     * connected. */
     void (*on_bus)(void *context, struct hf_bytes message);
     /* A client has joined the channel, or left it; `info` is borrowed. */
     void (*on_presence)(void *context, struct hf_bytes channel, bool is_join, struct hf_bytes info);
@@ -117,9 +118,11 @@ struct hf_store_mend {
     void *internal[4];
 };
 
-/* One message to every node, itself included; not kept. In Redis: PUBLISH <prefix>:bus. */
+/* One message to every node, itself included, or to the one of that name; not kept. In Redis:
+ * PUBLISH <prefix>:bus or <prefix>:node:<name>. */
 struct hf_store_bus {
     struct hf_bytes message;
+    struct hf_bytes target; /* config->node_name of a node, else HF_ENONODE; empty: all */
     void (*complete)(struct hf_store_bus *request);
     int result;
     void *internal[4];

@@ -27,6 +27,23 @@ static const struct hf_transport http_stream_json_transport = {
     .describe = hf__stream_describe,
 };
 
+static struct hf_frame *wrap_chunk(const char *data, size_t len)
+{
+    return hf__stream_chunk("", data, len, "");
+}
+
+static const struct hf_transport http_stream_protobuf_transport = {
+    .name = "http_stream",
+    .encoding = HF_ENCODING_PROTOBUF,
+    .framing = HF_FRAMING_CHUNKS,
+    .wrap = wrap_chunk,
+    .send = hf__stream_send,
+    .queued = hf_connection_queued,
+    .close = hf__stream_close,
+    .drop = hf__stream_drop,
+    .describe = hf__stream_describe,
+};
+
 /* Messages are lines already, so that each becomes one event. */
 static struct hf_frame *wrap_events(const char *data, size_t len)
 {
@@ -93,14 +110,13 @@ void hf_http_stream_handle(struct hf_http_request *request)
         hf_http_respond_method_not_allowed(request, "POST, OPTIONS");
     } else if (request->body.len > config->http_stream.max_request_body_size_bytes) {
         hf_http_respond_text(request, 413, "the request body is too large");
-    } else if (hf_slice_equal(hf_http_header(request, "content-type"),
-                              HF_SLICE("application/octet-stream"))) {
-        hf_http_respond_text(request, 400, "the Protobuf format is not offered yet: use JSON");
     } else if (request->body.len == 0) {
         hf_http_respond_text(request, 400, "the body must be a connect command");
     } else {
-        begin(request, &http_stream_json_transport, "", "", (char *)(uintptr_t)request->body.data,
-              request->body.len);
+        begin(request,
+              hf__stream_encoding(request) == HF_ENCODING_PROTOBUF ? &http_stream_protobuf_transport
+                                                                   : &http_stream_json_transport,
+              "", "", (char *)(uintptr_t)request->body.data, request->body.len);
     }
 }
 

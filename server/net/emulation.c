@@ -7,7 +7,7 @@
 
 #include "api/registry.h"
 #include "client/session.h"
-#include "json.h"
+#include "command.h"
 #include "net/cors.h"
 #include "node.h"
 #include "worker.h"
@@ -116,33 +116,6 @@ bool hf_emulation_take(struct hf_worker *worker, struct hf_bytes message)
 /* --- the request -------------------------------------------------------------------------------
  */
 
-struct order {
-    struct hf_slice node;
-    struct hf_slice session;
-    struct hf_slice data;
-};
-
-static bool parse_order(struct hf_slice body, struct hf_arena *arena, struct order *order)
-{
-    struct hf_json json;
-    struct hf_json_key key;
-    memset(order, 0, sizeof(*order));
-    hf_json_init(&json, body, HF_JSON_MAX_DEPTH);
-    (void)hf_json_object_begin(&json);
-    while (!hf_json_failed(&json) && hf_json_object_next(&json, &key)) {
-        if (hf_json_key_is(&key, HF_SLICE("session"))) {
-            (void)hf_json_get_string(&json, arena, &order->session);
-        } else if (hf_json_key_is(&key, HF_SLICE("node"))) {
-            (void)hf_json_get_string(&json, arena, &order->node);
-        } else if (hf_json_key_is(&key, HF_SLICE("data"))) {
-            (void)hf_json_get_string(&json, arena, &order->data);
-        } else {
-            (void)hf_json_skip(&json);
-        }
-    }
-    return hf_json_end(&json) == HF_JSON_OK;
-}
-
 static void answer(struct hf_http_request *request, int status, const char *text)
 {
     char cors[HF_CORS_MAX] = "";
@@ -158,7 +131,11 @@ static void answer(struct hf_http_request *request, int status, const char *text
 
 static void on_sent(void *context, int rc)
 {
-    answer(context, rc == HF_OK ? 204 : 500, "the node cannot be reached\n");
+    if (rc == HF_ENONODE) {
+        answer(context, 404, "unknown node\n");
+    } else {
+        answer(context, rc == HF_OK ? 204 : 500, "the node cannot be reached\n");
+    }
 }
 
 struct search {
@@ -172,7 +149,7 @@ static void compare_node(void *context, const struct hf_node_info *info)
     search->is_known = search->is_known || hf_slice_equal(info->uid, search->uid);
 }
 
-static void write_message(const struct order *order, struct hf_buffer *out)
+static void write_message(const struct hf_emulation_request *order, struct hf_buffer *out)
 {
     hf_buffer_reset(out);
     hf_buffer_append(out, magic, sizeof(magic) - 1);
@@ -185,7 +162,7 @@ static void write_message(const struct order *order, struct hf_buffer *out)
 
 /* To this worker, another one of this node, or another node. `id` is NULL when it is none of ours.
  */
-static void route(struct hf_http_request *request, const struct order *order,
+static void route(struct hf_http_request *request, const struct hf_emulation_request *order,
                   const unsigned char *id)
 {
     struct hf_worker *worker = request->worker;
@@ -214,7 +191,8 @@ static void route(struct hf_http_request *request, const struct order *order,
         bool is_taken = hf_worker_tell(hf_node_worker(worker->node, index), message);
         answer(request, is_taken ? 204 : 503, "the worker has too much to do\n");
     } else {
-        int rc = hf_bus_send(worker->port, message, on_sent, request);
+        struct hf_bytes node = {order->node.data, order->node.len};
+        int rc = hf_bus_send_to(worker->port, node, message, on_sent, request);
         if (rc != HF_OK) {
             on_sent(request, rc);
         }
@@ -223,12 +201,16 @@ static void route(struct hf_http_request *request, const struct order *order,
 
 static void handle_post(struct hf_http_request *request)
 {
-    struct order order;
+    struct hf_emulation_request order;
     unsigned char id[HF_SESSION_ID_SIZE];
     struct hf_arena arena;
     hf_arena_init(&arena, request->body.len * 2 + 4096);
-    if (!parse_order(request->body, &arena, &order) || order.session.len == 0 ||
-        order.node.len == 0 || order.data.len == 0) {
+    enum hf_command_status status = hf_emulation_request_decode(
+        hf__stream_encoding(request), request->body, &arena, &order, NULL);
+    if (status == HF_COMMAND_NO_MEMORY) {
+        answer(request, 500, "no memory\n");
+    } else if (status != HF_COMMAND_OK || order.session.len == 0 || order.node.len == 0 ||
+               order.data.len == 0) {
         answer(request, 400, "session, node and data are needed\n");
     } else {
         /* The texts are the arena's or the body's: the body is gone when answered, the arena not.
@@ -256,9 +238,6 @@ void hf_emulation_handle(struct hf_http_request *request)
         hf_http_respond_method_not_allowed(request, "POST, OPTIONS");
     } else if (request->body.len > config->emulation.max_request_body_size_bytes) {
         answer(request, 413, "the request body is too large\n");
-    } else if (hf_slice_equal(hf_http_header(request, "content-type"),
-                              HF_SLICE("application/octet-stream"))) {
-        answer(request, 400, "the Protobuf format is not offered yet: use JSON\n");
     } else {
         handle_post(request);
     }

@@ -4,7 +4,8 @@
  * A session id is a UUID of version 4 whose last 16 bits are the worker's index; the client gets it
  * with the node's uid when it connects. A request of the same worker is handed over in a call, of
  * another worker of the node through its inbox, of another node through the engine's bus. What is
- * on its way is text: "emulation\n" <node uid> "\n" <session id> "\n" <commands>.
+ * on its way is "emulation\n" <node uid> "\n" <session id> "\n" <commands>. Commands are in the
+ * session's encoding, whatever that of the request around them.
  * Worker's thread only. */
 #ifndef HF_SERVER_EMULATION_H
 #define HF_SERVER_EMULATION_H

@@ -64,6 +64,8 @@ void hf__stream_close(struct hf_connection *connection, unsigned code, const cha
 void hf__stream_drop(struct hf_connection *connection);
 void hf__stream_describe(const struct hf_connection *connection, struct hf_connect_result *result);
 
+/* Of the request's body: Protobuf for the content type application/octet-stream, else JSON. */
+enum hf_encoding hf__stream_encoding(const struct hf_http_request *request);
 /* Checks that are common to all: version, draining, admission. False: the request was answered. */
 bool hf__stream_admit(struct hf_http_request *request);
 /* Takes over and opens the session. NULL: it has failed and everything is answered and released. */

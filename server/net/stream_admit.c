@@ -5,6 +5,13 @@
 
 enum { LOG_INTERVAL_MS = 5000 };
 
+enum hf_encoding hf__stream_encoding(const struct hf_http_request *request)
+{
+    struct hf_slice type = hf_http_header(request, "content-type");
+    return hf_slice_equal(type, HF_SLICE("application/octet-stream")) ? HF_ENCODING_PROTOBUF
+                                                                      : HF_ENCODING_JSON;
+}
+
 bool hf__stream_admit(struct hf_http_request *request)
 {
     struct hf_worker *worker = request->worker;

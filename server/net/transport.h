@@ -23,6 +23,7 @@ enum hf_framing {
     HF_FRAMING_WEBSOCKET_JSON,
     HF_FRAMING_WEBSOCKET_PROTOBUF,
     HF_FRAMING_LINES,         /* chunks of lines: http_stream */
+    HF_FRAMING_CHUNKS,        /* chunks of Protobuf messages: http_stream */
     HF_FRAMING_SSE,           /* chunks of events: sse */
     HF_FRAMING_UNI_WEBSOCKET, /* the same three with bare pushes */
     HF_FRAMING_UNI_LINES,

@@ -1,11 +1,10 @@
-// Clients without an SDK: curl for the unidirectional streams and long polling, an EventSource of
-// the npm package, and Chromium's own where there is one (HOLDFAST_CHROMIUM, or chromium in PATH).
+// Clients without an SDK: curl for the unidirectional streams and long polling, and an EventSource of
+// the npm package. browser.test.mjs has the ones of a browser.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import http from 'node:http';
 import test from 'node:test';
 import { EventSource } from 'eventsource';
-import { chromium } from 'playwright-core';
 import WebSocket from 'ws';
 import { startBalancer } from './lib/balancer.mjs';
 import { redisEngine, startBroker } from './lib/broker.mjs';
@@ -18,17 +17,6 @@ const PLAIN = {
   uni_websocket: { enabled: true },
   holdfast: { poll: { enabled: true, max_wait: '10s' } },
 };
-
-function chromiumPath() {
-  if (process.env.HOLDFAST_CHROMIUM) return process.env.HOLDFAST_CHROMIUM;
-  try {
-    return execFileSync('sh', ['-c', 'command -v chromium || command -v chromium-browser'])
-      .toString()
-      .trim();
-  } catch {
-    return undefined;
-  }
-}
 
 // curl as a person types it; collects standard output.
 function curl(t, ...args) {
@@ -133,6 +121,37 @@ test('EventSource: its node is killed -> it goes on with the other one, nothing 
   await until(() => `40 publications: ${seen}`, () => seen.length >= 40, 30000);
   assert.deepEqual([...seen].sort((a, b) => a - b), Array.from({ length: 40 }, (_, i) => i + 1));
   assert.equal(unrecovered, 0);
+});
+
+test('curl on uni_sse and uni_http_stream: their node is killed -> a new one goes on where it was', async (t) => {
+  const redis = await startRedis(t);
+  const config = { ...PLAIN, ...redisEngine(redis) };
+  const first = await startBroker(t, { config });
+  const second = await startBroker(t, { config });
+  const balancer = await startBalancer(t, [first.port, second.port]);
+  const sse = curl(t, url(balancer.port, 'uni_sse?channel=chat:a'));
+  const lines = curl(t, '-d', '{"subs":{"chat:a":{}}}', url(balancer.port, 'uni_http_stream'));
+  await until('both are connected', () => [sse, lines].every((run) => run.text.includes('"connect"')));
+  await publish(second, 'chat:a', { n: 1 });
+  await until('both have it', () => [sse, lines].every((run) => run.text.includes('{"n":1}')));
+  const { epoch } = JSON.parse(lines.text.split('\n')[0]).connect.subs['chat:a'];
+  await first.kill();
+  await Promise.all([sse.ended, lines.ended]);
+  await publish(second, 'chat:a', { n: 2 });
+  const id = sse.text.match(/^id: (.*)$/gm).at(-1).slice(4);
+  const wish = { recover: true, offset: 1, epoch };
+  const again = [
+    curl(t, '-H', `Last-Event-ID: ${id}`, url(balancer.port, 'uni_sse?channel=chat:a')),
+    curl(t, '-d', JSON.stringify({ subs: { 'chat:a': wish } }), url(balancer.port, 'uni_http_stream')),
+  ];
+  await until('both are connected again', () => again.every((run) => run.text.includes('"connect"')));
+  await publish(second, 'chat:a', { n: 3 });
+  for (const run of again) {
+    await until('the newest', () => run.text.includes('{"n":3}'));
+    assert.match(run.text, /"recovered":true/);
+    assert.match(run.text, /\{"n":2\}[^]*\{"n":3\}/);
+    assert.doesNotMatch(run.text, /\{"n":1\}/);
+  }
 });
 
 test('a last id that cannot be served -> event: unrecovered with the position to go on from', async (t) => {
@@ -245,44 +264,4 @@ test('poll: another epoch -> recovered false at once; bad parameters 400; keep-a
   assert.equal(await get('poll?channel=chat:a&channel=chat:b'), 400);
   assert.equal(await get('poll?channel=chat:a&timeout=0'), 200);
   assert.equal(sockets.size, 1);
-});
-
-const executablePath = chromiumPath();
-test('Chromium: a page with nothing but EventSource resumes on another node', { skip: executablePath ? false : 'no chromium here: the eventsource package stands for it above' }, async (t) => {
-  const redis = await startRedis(t);
-  const config = { ...PLAIN, ...redisEngine(redis) };
-  const first = await startBroker(t, { config });
-  const second = await startBroker(t, { config });
-  const balancer = await startBalancer(t, [first.port, second.port]);
-  const page = http.createServer((_, response) => {
-    response.setHeader('content-type', 'text/html');
-    response.end('<title>page</title>');
-  });
-  await new Promise((resolve) => page.listen(0, '127.0.0.1', resolve));
-  cleanup(t, () => page.close());
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-  cleanup(t, () => browser.close());
-  const tab = await browser.newPage();
-  await tab.goto(`http://127.0.0.1:${page.address().port}/`);
-  await tab.evaluate((address) => {
-    window.seen = [];
-    window.unrecovered = 0;
-    window.source = new EventSource(address);
-    window.source.addEventListener('unrecovered', () => window.unrecovered++);
-    window.source.onmessage = (event) => {
-      const push = JSON.parse(event.data);
-      for (const sub of Object.values(push.connect?.subs ?? {})) {
-        for (const publication of sub.publications ?? []) window.seen.push(publication.data.n);
-      }
-      if (push.pub) window.seen.push(push.pub.data.n);
-    };
-  }, url(balancer.port, 'uni_sse?channel=chat:a'));
-  await until('open', () => tab.evaluate(() => window.source.readyState === 1));
-  await publish(second, 'chat:a', { n: 1 });
-  await until('the first', () => tab.evaluate(() => window.seen.length === 1));
-  await first.kill();
-  for (let n = 2; n <= 20; n++) await publish(second, 'chat:a', { n });
-  await until('all', () => tab.evaluate(() => window.seen.length >= 20), 30000);
-  assert.deepEqual(await tab.evaluate(() => window.seen), Array.from({ length: 20 }, (_, i) => i + 1));
-  assert.equal(await tab.evaluate(() => window.unrecovered), 0);
 });

@@ -1,12 +1,11 @@
 // Who may read without an SDK: unidirectional streams and long polling judge tokens and channels as
 // the bidirectional connect does, and whoever is turned away is sent no publication.
 import assert from 'node:assert/strict';
-import http from 'node:http';
 import test from 'node:test';
 import { EventSource } from 'eventsource';
 import { SignJWT } from 'jose';
-import WebSocket from 'ws';
 import { startBroker } from './lib/broker.mjs';
+import { openSocket, request } from './lib/plain.mjs';
 import { cleanup, until } from './lib/scope.mjs';
 
 const SECRET = 'a secret that is long enough for every digest, which takes sixty-four bytes';
@@ -32,33 +31,6 @@ function sign(claims, { secret = SECRET, exp } = {}) {
 
 const address = (port, path) => `http://127.0.0.1:${port}/connection/${path}`;
 const publish = (broker, channel, n) => broker.api.call('publish', { channel, data: { n } });
-
-// An HTTP request whose answer grows in `text`.
-function request(t, target, { method = 'GET', headers = {}, body } = {}) {
-  const run = { text: '', status: 0 };
-  run.ended = new Promise((resolve) => {
-    const sent = http.request(target, { method, headers, agent: false }, (response) => {
-      run.status = response.statusCode;
-      run.headers = response.headers;
-      response.on('data', (data) => (run.text += data));
-      response.on('close', resolve);
-    });
-    sent.on('error', resolve);
-    cleanup(t, () => sent.destroy());
-    sent.end(body);
-  });
-  return run;
-}
-
-function openSocket(t, target, first) {
-  const run = { messages: [], code: undefined };
-  const socket = new WebSocket(target);
-  cleanup(t, () => socket.terminate());
-  socket.on('message', (data) => run.messages.push(JSON.parse(data)));
-  if (first !== undefined) socket.on('open', () => socket.send(first));
-  run.ended = new Promise((resolve) => socket.on('close', (code) => resolve((run.code = code))));
-  return run;
-}
 
 // What is refused: [why, token, channel, disconnect code, HTTP status]
 async function refusals() {

@@ -104,6 +104,7 @@ void hf_store_client_init(struct hf_store_client *client, const char *address)
 {
     memset(client, 0, sizeof *client);
     client->config = (struct hf_engine_config){
+        .node_name = "node",
         .store = address != NULL ? HF_STORE_REDIS : HF_STORE_MEMORY,
         .redis = {.address = address,
                   .prefix = "holdfast",
@@ -342,7 +343,14 @@ static void on_bus_sent(struct hf_store_bus *request)
 
 int hf_store_client_bus(struct hf_store_client *client, const char *message)
 {
-    struct open_bus open = {.request = {.message = hf_bytes_of(message), .complete = on_bus_sent}};
+    return hf_store_client_bus_to(client, "", message);
+}
+
+int hf_store_client_bus_to(struct hf_store_client *client, const char *target, const char *message)
+{
+    struct open_bus open = {.request = {.message = hf_bytes_of(message),
+                                        .target = hf_bytes_of(target),
+                                        .complete = on_bus_sent}};
     client->store->ops->bus_send(client->store, &open.request);
     client->store->ops->flush(client->store);
     if (!run_until((struct wait){client, 0, &open.is_done}, is_done))

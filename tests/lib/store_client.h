@@ -74,6 +74,7 @@ int hf_store_client_publish(struct hf_store_client *client, const char *channel,
 /* Reads and waits; request->channel, limit and the like are set by the caller. */
 int hf_store_client_read(struct hf_store_client *client, struct hf_store_read *request);
 int hf_store_client_bus(struct hf_store_client *client, const char *message);
+int hf_store_client_bus_to(struct hf_store_client *client, const char *target, const char *message);
 int hf_store_client_mend(struct hf_store_client *client, struct hf_store_mend *request);
 int hf_store_client_remove(struct hf_store_client *client, const char *channel);
 

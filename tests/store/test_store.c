@@ -354,6 +354,19 @@ static void bus_message_reaches_its_sender_too(void **state)
     assert_string_equal(client->seen[1].channel, "two");
 }
 
+static void bus_message_to_a_node_is_heard_there_or_nobody_has_the_name(void **state)
+{
+    struct hf_store_client *client = *state;
+    assert_int_equal(hf_store_client_bus_to(client, "node", "for us"), HF_OK);
+    assert_int_equal(hf_store_client_bus_to(client, "nod", "x"), HF_ENONODE);
+    assert_int_equal(hf_store_client_bus_to(client, "other", "x"), HF_ENONODE);
+    assert_int_equal(hf_store_client_bus(client, "for all"), HF_OK);
+    assert_true(hf_store_client_wait_seen(client, 2));
+    assert_true(client->seen[0].is_bus);
+    assert_string_equal(client->seen[0].channel, "for us");
+    assert_string_equal(client->seen[1].channel, "for all");
+}
+
 static void mend_without_page_gives_a_new_epoch_once(void **state)
 {
     struct hf_store_client *client = *state;
@@ -703,6 +716,7 @@ int main(void)
         CASE(removed_history_leaves_the_position),
         CASE(remove_between_publishes_takes_what_was_before_it),
         CASE(bus_message_reaches_its_sender_too),
+        CASE(bus_message_to_a_node_is_heard_there_or_nobody_has_the_name),
         CASE(mend_without_page_gives_a_new_epoch_once),
         CASE(read_of_nothing_has_no_position),
         CASE(create_gives_an_epoch_once),

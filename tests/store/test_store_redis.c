@@ -187,6 +187,23 @@ static void database_is_kept_apart_in_keys_and_deliveries(void **state)
     assert_memory_equal(world->other.seen[0].publication->fields.data.data, "in 0", 4);
 }
 
+static void bus_message_to_one_node_is_not_heard_by_the_other(void **state)
+{
+    struct world *world = *state;
+    start(world, NULL);
+    world->other.config.node_name = "other";
+    hf_store_client_connect(&world->node);
+    hf_store_client_connect(&world->other);
+    assert_int_equal(hf_store_client_bus_to(&world->node, "other", "for it"), HF_OK);
+    assert_int_equal(hf_store_client_bus(&world->node, "for all"), HF_OK);
+    assert_true(hf_store_client_wait_seen(&world->other, 2));
+    assert_true(hf_store_client_wait_seen(&world->node, 1));
+    assert_string_equal(world->other.seen[0].channel, "for it");
+    assert_string_equal(world->node.seen[0].channel, "for all");
+    hf_store_client_close(&world->other);
+    assert_int_equal(hf_store_client_bus_to(&world->node, "other", "too late"), HF_ENONODE);
+}
+
 static void two_nodes_share_one_stream(void **state)
 {
     struct world *world = start_connected(state);
@@ -826,6 +843,7 @@ int main(void)
         CASE(keys_and_entries_are_readable),
         CASE(pubsub_message_is_readable),
         CASE(database_is_kept_apart_in_keys_and_deliveries),
+        CASE(bus_message_to_one_node_is_not_heard_by_the_other),
         CASE(two_nodes_share_one_stream),
         CASE(meta_key_deleted_keeps_epoch_and_offsets),
         CASE(stream_key_deleted_keeps_epoch_and_offsets),

@@ -58,6 +58,7 @@ struct hf_redis_config {
 struct hf_engine_config {
     enum hf_store_kind store;
     struct hf_redis_config redis;
+    const char *node_name; /* this engine's, for hf_bus_send_to; unique on the store. NULL: none */
 
     uint32_t linger_ms;             /* a stream without watchers is kept warm; 60000 */
     uint32_t lingering_streams_max; /* oldest are dropped; 100000 */
@@ -124,7 +125,8 @@ struct hf_port_callbacks {
     /* The stream went on without a part that nobody can get any more, or in another epoch: no
      * subscriber is live any longer; each must subscribe again (HF_EUNRECOVERABLE). */
     void (*on_lost)(void *watch_context, int reason);
-    /* A message that some engine on the same store (this one included) sent with hf_bus_send.
+    /* A message that some engine on the same store (this one included) sent with hf_bus_send,
+     * or to this one alone.
      * Borrowed until return. NULL: not wanted. */
     void (*on_bus)(void *port_context, struct hf_bytes message);
     /* A client has joined or left the watched channel (presence.h); `info` is its own, borrowed
@@ -192,6 +194,11 @@ int hf_history_remove(struct hf_port *port, struct hf_bytes channel, hf_done_cal
  * streams. For what nodes say to each other. */
 int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback *callback,
                 void *context);
+
+/* The same for the ports of one engine only, by its config's node_name; HF_ENONODE when none of
+ * that name listens at this moment. */
+int hf_bus_send_to(struct hf_port *port, struct hf_bytes node_name, struct hf_bytes message,
+                   hf_done_callback *callback, void *context);
 
 /* A watch is a port's interest in a channel, at most one per channel and port. It belongs to the
  * port; after hf_watch_close it must not be used and none of its callbacks runs any more

@@ -17,7 +17,8 @@
     X(HF_ESTORE, -7, "the store answered with an error", true)                                     \
     X(HF_EUNKNOWN, -8, "the outcome is unknown: the store was lost after sending", true)           \
     X(HF_ECLOSED, -9, "closed", true)                                                              \
-    X(HF_EUNSUPPORTED, -10, "not supported by this store", false)
+    X(HF_EUNSUPPORTED, -10, "not supported by this store", false)                                  \
+    X(HF_ENONODE, -11, "no engine of that name listens", false)
 
 enum hf_error {
     HF_OK = 0,

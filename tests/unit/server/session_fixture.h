@@ -225,6 +225,19 @@ int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback 
     return rc;
 }
 
+int hf_bus_send_to(struct hf_port *port, struct hf_bytes node_name, struct hf_bytes message,
+                   hf_done_callback *callback, void *context)
+{
+    struct fake_request *request;
+    int rc = fake_take(FAKE_BUS, node_name, (void (*)(void))callback, context, &request);
+
+    (void)port;
+    if (rc == HF_OK) {
+        copy_bytes(request->data, sizeof(request->data), message);
+    }
+    return rc;
+}
+
 static inline int fake_presence(enum fake_kind kind, const struct hf_presence_client *client,
                                 void (*callback)(void), void *context, struct fake_request **taken)
 {

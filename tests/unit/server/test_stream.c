@@ -14,6 +14,7 @@ static struct {
     unsigned tells;
     bool inbox_is_full;
     char bus[1024];
+    char target[64];
     unsigned sends;
     hf_done_callback *callback;
     void *context;
@@ -47,10 +48,11 @@ bool hf_worker_tell(struct hf_worker *worker, struct hf_bytes message)
     return !doubles.inbox_is_full;
 }
 
-int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback *callback,
-                void *context)
+int hf_bus_send_to(struct hf_port *port, struct hf_bytes node_name, struct hf_bytes message,
+                   hf_done_callback *callback, void *context)
 {
     (void)port;
+    snprintf(doubles.target, sizeof(doubles.target), "%.*s", (int)node_name.len, node_name.data);
     snprintf(doubles.bus, sizeof(doubles.bus), "%.*s", (int)message.len, message.data);
     doubles.sends++;
     doubles.callback = callback;
@@ -160,6 +162,19 @@ static void http_stream_gives_the_body_to_the_session_and_sends_lines_in_chunks(
     assert_string_equal(test.message, "{\"id\":1,\"connect\":{}}");
     send_message("{\"a\":1}\n{\"b\":2}");
     expect("10\r\n{\"a\":1}\n{\"b\":2}\n\r\n");
+}
+
+static void http_stream_in_protobuf_sends_messages_as_they_are(void **state)
+{
+    (void)state;
+    post("/stream", "Content-Type: application/octet-stream\r\n", "\x04\x08\x01\x22");
+    expect("\r\n\r\n");
+    assert_int_equal(test.session.transport->encoding, HF_ENCODING_PROTOBUF);
+    assert_string_equal(test.message, "\x04\x08\x01\x22");
+    send_message("\x02\x08\x01\x02\x08\n");
+    expect("6\r\n\x02\x08\x01\x02\x08\n\r\n");
+    test.session.transport->close(test.session.connection, 3001, "shutdown");
+    expect("\x11\x22\x0f\x5a\x0d\x08\xb9\x17\x12\x08shutdown\r\n0\r\n\r\n");
 }
 
 static void sse_sends_each_message_as_an_event(void **state)
@@ -293,8 +308,6 @@ static void requests_that_cannot_be_served_are_refused(void **state)
     post("/stream", "", large);
     expect("HTTP/1.1 413 ");
     loop_client_forget(&test.client);
-    post("/stream", "Content-Type: application/octet-stream\r\n", "{}");
-    expect("HTTP/1.1 400 ");
     assert_int_equal(test.opened, 0);
 }
 
@@ -341,6 +354,37 @@ static void a_command_reaches_the_session_of_the_same_worker(void **state)
     loop_client_close(&other);
 }
 
+static void commands_in_protobuf_may_hold_any_byte(void **state)
+{
+    (void)state;
+    static const char commands[] = "\n\x08\n{\"a\":\n}"; /* a message of ten bytes */
+    char body[200];
+    struct loop_client other;
+    struct hf_connect_result result = {0};
+    post("/stream", "Content-Type: application/octet-stream\r\n", "\x01\x08");
+    expect("\r\n\r\n");
+    test.session.transport->describe(test.session.connection, &result);
+    snprintf(body, sizeof(body), "\n%c" NODE "\x12%c%.*s\x1a%c%s", (int)strlen(NODE),
+             (int)result.session.len, (int)result.session.len, result.session.data,
+             (int)strlen(commands), commands);
+    char text[512];
+    snprintf(text, sizeof(text),
+             "POST /emulation HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\n"
+             "Content-Length: %zu\r\n\r\n%s",
+             strlen(body), body);
+    loop_connect(&test.fixture, &other, 0);
+    loop_client_send(&other, text, strlen(text));
+    LOOP_UNTIL(&test.fixture, &other, loop_client_has(&other, "HTTP/1.1 204 "));
+    assert_string_equal(test.message, commands);
+    /* through an inbox or the bus */
+    snprintf(text, sizeof(text), "emulation\n" NODE "\n%.*s\n%s", (int)result.session.len,
+             result.session.data, commands);
+    assert_true(hf_emulation_take(&test.fixture.worker, (struct hf_bytes){text, strlen(text)}));
+    assert_string_equal(test.message, commands);
+    assert_int_equal(test.messages, 3);
+    loop_client_close(&other);
+}
+
 static void a_command_for_another_worker_goes_to_its_inbox(void **state)
 {
     (void)state;
@@ -365,9 +409,24 @@ static void a_command_for_another_node_goes_over_the_bus_and_is_answered_after_i
     LOOP_UNTIL(&test.fixture, &test.client, doubles.sends == 1);
     assert_string_equal(doubles.bus,
                         "emulation\nanother\n00000000-0000-4000-8000-000000000000\n{}");
+    assert_string_equal(doubles.target, "another");
     assert_int_equal(test.client.len, 0);
     doubles.callback(doubles.context, HF_OK);
     expect("HTTP/1.1 204 ");
+    loop_client_forget(&test.client);
+    const struct {
+        int rc;
+        const char *answer;
+    } failures[] = {{HF_ENONODE, "HTTP/1.1 404 "}, {HF_EUNAVAILABLE, "HTTP/1.1 500 "}};
+    for (size_t i = 0; i < 2; i++) { /* known, but just gone; Redis is away */
+        post("/emulation", "",
+             "{\"session\":\"00000000-0000-4000-8000-000000000000\",\"node\":\"another\","
+             "\"data\":\"{}\"}");
+        LOOP_UNTIL(&test.fixture, &test.client, doubles.sends == 2 + i);
+        doubles.callback(doubles.context, failures[i].rc);
+        expect(failures[i].answer);
+        loop_client_forget(&test.client);
+    }
 }
 
 static void messages_from_elsewhere_reach_only_their_session(void **state)
@@ -400,6 +459,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(http_stream_gives_the_body_to_the_session_and_sends_lines_in_chunks),
+        CASE(http_stream_in_protobuf_sends_messages_as_they_are),
         CASE(sse_sends_each_message_as_an_event),
         CASE(a_disconnect_is_a_push_then_the_response_ends),
         CASE(a_client_that_leaves_ends_its_session),
@@ -409,6 +469,7 @@ int main(void)
         CASE(who_sends_a_connect_request_is_refused_by_a_push),
         CASE(requests_that_cannot_be_served_are_refused),
         CASE(a_command_reaches_the_session_of_the_same_worker),
+        CASE(commands_in_protobuf_may_hold_any_byte),
         CASE(a_command_for_another_worker_goes_to_its_inbox),
         CASE(a_command_for_another_node_goes_over_the_bus_and_is_answered_after_it),
         CASE(messages_from_elsewhere_reach_only_their_session),
