@@ -1,14 +1,17 @@
 #include "client/publication_frame.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "delta.h"
 #include "json.h"
 #include "worker.h"
 
-_Static_assert(HF_PUBLICATION_SLOT_PUSH + HF_FRAMINGS <= HF_ATTACHMENTS, "slots of a publication");
+_Static_assert(HF_PUBLICATION_SLOT_PUSH + HF_FRAMINGS <= HF_PUBLICATION_SLOT_FORMS, "slots");
+_Static_assert(HF_PUBLICATION_SLOT_FORMS < HF_ATTACHMENTS, "slots of a publication");
 _Static_assert(HF_PAGE_SLOT_LIST + HF_ENCODINGS <= HF_PAGE_SLOT_PUSHES, "slots of a page");
-_Static_assert(HF_PAGE_SLOT_PUSHES + HF_FRAMINGS <= HF_ATTACHMENTS, "slots of a page");
+_Static_assert(HF_PAGE_SLOT_FORMS < HF_ATTACHMENTS, "slots of a page");
 
 /* Built bytes, as attached. */
 struct wire {
@@ -24,6 +27,47 @@ static void wire_destroy(void *value)
     if (value != &unfit) {
         free(value);
     }
+}
+
+/* How publications are written. */
+struct style {
+    struct hf_worker *worker;
+    const struct hf_encoder *encoder;
+    struct hf_publication_form form; /* zero: plain */
+    struct hf_buffer patch;          /* holds the last one */
+};
+
+/* One of the forms that are attached besides the plain ones. */
+struct form {
+    struct form *next;
+    struct wire *wire; /* owned */
+    unsigned key;
+};
+
+/* All of them, in one slot: most publications have none. */
+struct forms {
+    _Atomic(struct form *) first;
+};
+
+/* Keys of forms: the framing or, of a list, the encoding, and these. */
+#define KEY_DELTA   0x100u
+#define KEY_BASE    0x200u
+#define KEY_COMPACT 0x400u
+#define KEY_LIST    0x800u
+
+static void forms_destroy(void *value)
+{
+    struct forms *forms = value;
+    struct form *form = atomic_load_explicit(&forms->first, memory_order_relaxed);
+
+    while (form != NULL) {
+        struct form *next = form->next;
+
+        wire_destroy(form->wire);
+        free(form);
+        form = next;
+    }
+    free(forms);
 }
 
 static struct wire *wire_new(const char *data, size_t len)
@@ -70,23 +114,75 @@ bool hf_publication_to_wire(const struct hf_publication *publication, enum hf_en
            is_json_or_absent(fields->info) && is_json_or_absent(fields->tags);
 }
 
-/* Appends the push of one publication. False when it cannot be said. */
-static bool write_push(struct hf_worker *worker, const struct hf_encoder *encoder,
-                       struct hf_slice channel, const struct hf_publication *publication,
-                       struct hf_buffer *buffer)
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+static struct style style_new(struct hf_worker *worker, const struct hf_transport *transport,
+                              const struct hf_publication_form *form)
 {
+    struct style style = {.worker = worker, .encoder = hf_transport_encoder(transport)};
+
+    if (form != NULL) {
+        style.form = *form;
+    }
+    return style;
+}
+
+/* Puts the difference to the base in the payload's place, if there is a shorter one. */
+static void patch_data(struct style *style, struct hf_wire_publication *wire)
+{
+    size_t most = style->worker->config->holdfast.delta_max_bytes;
+    struct hf_slice base;
+
+    if (style->form.base == NULL) {
+        return;
+    }
+    base = slice_of(style->form.base->fields.data);
+    if (base.len > most || wire->data.len > most) {
+        return;
+    }
+    hf_buffer_reset(&style->patch);
+    /* Without memory for it the full payload is as right. */
+    if (hf_delta_encode(base, wire->data, &style->patch) == HF_DELTA_OK &&
+        !hf_buffer_failed(&style->patch)) {
+        wire->data = hf_buffer_slice(&style->patch);
+        wire->delta = true;
+    }
+}
+
+/* The next publication. False when it cannot be said. */
+static bool to_wire(struct style *style, const struct hf_publication *publication,
+                    struct hf_wire_publication *wire)
+{
+    if (!hf_publication_to_wire(publication, style->encoder->encoding, wire)) {
+        return false;
+    }
+    if (style->form.is_delta) {
+        patch_data(style, wire);
+        wire->data_is_text = style->encoder->encoding == HF_ENCODING_JSON;
+        style->form.base = publication;
+    }
+    hf_counter_add(&style->worker->counters.frames_built, 1);
+    return true;
+}
+
+/* Appends the push of one publication. False when it cannot be said. */
+static bool write_push(struct style *style, struct hf_slice channel,
+                       const struct hf_publication *publication, struct hf_buffer *buffer)
+{
+    const struct hf_push_channel by = {
+        .name = channel, .id = style->form.is_compact ? hf_channel_number(channel) : 0};
     struct hf_wire_publication wire;
     char epoch[HF_EPOCH_TEXT_SIZE];
 
-    if (!hf_publication_to_wire(publication, encoder->encoding, &wire)) {
+    if (!to_wire(style, publication, &wire)) {
         return false;
     }
     if (publication->position.offset == 1) {
         /* A subscriber of a stream that did not exist yet learns its epoch here. */
         wire.epoch = hf_slice(epoch, hf_epoch_format(publication->position.epoch, epoch));
     }
-    encoder->push_publication(buffer, channel, &wire);
-    hf_counter_add(&worker->counters.frames_built, 1);
+    style->encoder->push_publication(buffer, by, &wire);
     return true;
 }
 
@@ -109,15 +205,15 @@ static bool wrap_into(const struct hf_transport *transport, const struct hf_buff
 }
 
 /* NULL: no memory. */
-static struct wire *build_push(struct hf_worker *worker, const struct hf_transport *transport,
+static struct wire *build_push(struct style *style, const struct hf_transport *transport,
                                struct hf_slice channel, const struct hf_publication *publication)
 {
-    struct hf_buffer *messages = &worker->encode;
+    struct hf_buffer *messages = &style->worker->encode;
     struct hf_frame *frame;
     struct wire *wire;
 
     hf_buffer_reset(messages);
-    if (!write_push(worker, hf_transport_encoder(transport), channel, publication, messages)) {
+    if (!write_push(style, channel, publication, messages)) {
         return &unfit;
     }
     if (hf_buffer_failed(messages)) {
@@ -132,67 +228,19 @@ static struct wire *build_push(struct hf_worker *worker, const struct hf_transpo
     return wire;
 }
 
-/* Puts `built` into a slot's place: what is there in the end is what is used. */
-static struct wire *settle(struct wire *built, struct wire *attached)
-{
-    if (attached != built) {
-        wire_destroy(built);
-    }
-    return attached;
-}
-
-static void release_publication(void *owner)
-{
-    hf_publication_unref(owner);
-}
-
-static void release_page(void *owner)
-{
-    hf_page_unref(owner);
-}
-
-enum hf_publication_frame_result hf_publication_frame(struct hf_worker *worker,
-                                                      const struct hf_transport *transport,
-                                                      struct hf_slice channel,
-                                                      struct hf_publication *publication,
-                                                      struct hf_frame **frame)
-{
-    unsigned slot = HF_PUBLICATION_SLOT_PUSH + (unsigned)transport->framing;
-    struct wire *wire = hf_publication_attachment(publication, slot);
-
-    if (wire == NULL) {
-        wire = build_push(worker, transport, channel, publication);
-        if (wire == NULL) {
-            return HF_PUBLICATION_FRAME_NO_MEMORY;
-        }
-        wire = settle(wire, hf_publication_attach(publication, slot, wire, wire_destroy));
-    }
-    if (wire == &unfit) {
-        return HF_PUBLICATION_FRAME_UNFIT;
-    }
-    *frame = hf_frame_borrow(wire->data, wire->len, release_publication,
-                             hf_publication_ref(publication));
-    if (*frame == NULL) {
-        hf_publication_unref(publication);
-        return HF_PUBLICATION_FRAME_NO_MEMORY;
-    }
-    return HF_PUBLICATION_FRAME_OK;
-}
-
 /* All pushes of the page, up to HF_FRAME_MESSAGES_MAX per frame. NULL: no memory. */
-static struct wire *build_pushes(struct hf_worker *worker, const struct hf_transport *transport,
+static struct wire *build_pushes(struct style *style, const struct hf_transport *transport,
                                  struct hf_slice channel, const struct hf_page *page)
 {
-    const struct hf_encoder *encoder = hf_transport_encoder(transport);
-    struct hf_buffer *messages = &worker->encode;
+    struct hf_buffer *messages = &style->worker->encode;
     struct hf_buffer out;
     struct wire *wire = NULL;
 
     hf_buffer_init(&out, 0);
     hf_buffer_reset(messages);
     for (uint32_t i = 0; i < page->count; i++) {
-        hf_reply_separate(encoder, messages);
-        if (!write_push(worker, encoder, channel, page->items[i], messages)) {
+        hf_reply_separate(style->encoder, messages);
+        if (!write_push(style, channel, page->items[i], messages)) {
             wire = &unfit;
             goto out;
         }
@@ -209,20 +257,148 @@ out:
     return wire;
 }
 
-enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
-                                               const struct hf_transport *transport,
-                                               struct hf_slice channel, struct hf_page *page,
-                                               struct hf_frame **frame)
+static struct wire *build_list(struct style *style, const struct hf_page *page)
 {
-    unsigned slot = HF_PAGE_SLOT_PUSHES + (unsigned)transport->framing;
-    struct wire *wire = hf_page_attachment(page, slot);
+    struct hf_buffer *list = &style->worker->encode;
 
-    if (wire == NULL) {
-        wire = build_pushes(worker, transport, channel, page);
-        if (wire == NULL) {
-            return HF_PUBLICATION_FRAME_NO_MEMORY;
+    hf_buffer_reset(list);
+    for (uint32_t i = 0; i < page->count; i++) {
+        struct hf_wire_publication wire;
+
+        if (!to_wire(style, page->items[i], &wire)) {
+            return &unfit;
         }
-        wire = settle(wire, hf_page_attach(page, slot, wire, wire_destroy));
+        style->encoder->publication_list_add(list, &wire);
+    }
+    return hf_buffer_failed(list) ? NULL : wire_new(list->data, list->len);
+}
+
+/* --- sharing ------------------------------------------------------------------------------------
+ */
+
+/* What is in a slot in the end is what is used: `built`, or what another thread was faster with.
+ * NULL: no memory. */
+static struct wire *settle(struct wire *built, struct wire *attached)
+{
+    if (attached != built) {
+        wire_destroy(built);
+    }
+    return attached;
+}
+
+static struct wire *form_find(const struct form *first, unsigned key)
+{
+    for (; first != NULL; first = first->next) {
+        if (first->key == key) {
+            return first->wire;
+        }
+    }
+    return NULL;
+}
+
+/* NULL: there is none yet. */
+static struct wire *form_of(const struct forms *forms, unsigned key)
+{
+    return form_find(atomic_load_explicit(&forms->first, memory_order_acquire), key);
+}
+
+/* As settle. built: taken. */
+static struct wire *form_settle(struct forms *forms, unsigned key, struct wire *built)
+{
+    struct form *first = atomic_load_explicit(&forms->first, memory_order_acquire);
+    struct form *form = built != NULL ? malloc(sizeof(*form)) : NULL;
+    struct wire *winner;
+
+    if (form == NULL) {
+        wire_destroy(built);
+        return NULL;
+    }
+    *form = (struct form){.wire = built, .key = key};
+    do {
+        winner = form_find(first, key);
+        if (winner != NULL) {
+            wire_destroy(built);
+            free(form);
+            return winner;
+        }
+        form->next = first;
+    } while (!atomic_compare_exchange_weak_explicit(&forms->first, &first, form,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    return built;
+}
+
+/* NULL: no memory. */
+static struct forms *publication_forms(struct hf_publication *publication)
+{
+    struct forms *forms = hf_publication_attachment(publication, HF_PUBLICATION_SLOT_FORMS);
+    struct forms *attached = forms;
+
+    if (forms == NULL) {
+        forms = calloc(1, sizeof(*forms));
+        if (forms != NULL) {
+            attached =
+                hf_publication_attach(publication, HF_PUBLICATION_SLOT_FORMS, forms, forms_destroy);
+        }
+        if (attached != forms) {
+            free(forms);
+        }
+    }
+    return attached;
+}
+
+/* NULL: no memory. */
+static struct forms *page_forms(struct hf_page *page)
+{
+    struct forms *forms = hf_page_attachment(page, HF_PAGE_SLOT_FORMS);
+    struct forms *attached = forms;
+
+    if (forms == NULL) {
+        forms = calloc(1, sizeof(*forms));
+        if (forms != NULL) {
+            attached = hf_page_attach(page, HF_PAGE_SLOT_FORMS, forms, forms_destroy);
+        }
+        if (attached != forms) {
+            free(forms);
+        }
+    }
+    return attached;
+}
+
+static void release_publication(void *owner)
+{
+    hf_publication_unref(owner);
+}
+
+static void release_page(void *owner)
+{
+    hf_page_unref(owner);
+}
+
+/* A frame over the wire form, which lives as long as the publication. */
+static enum hf_publication_frame_result frame_of_publication(const struct wire *wire,
+                                                             struct hf_publication *publication,
+                                                             struct hf_frame **frame)
+{
+    if (wire == NULL) {
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
+    }
+    if (wire == &unfit) {
+        return HF_PUBLICATION_FRAME_UNFIT;
+    }
+    *frame = hf_frame_borrow(wire->data, wire->len, release_publication,
+                             hf_publication_ref(publication));
+    if (*frame == NULL) {
+        hf_publication_unref(publication);
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
+    }
+    return HF_PUBLICATION_FRAME_OK;
+}
+
+static enum hf_publication_frame_result frame_of_page(const struct wire *wire, struct hf_page *page,
+                                                      struct hf_frame **frame)
+{
+    if (wire == NULL) {
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
     }
     if (wire == &unfit) {
         return HF_PUBLICATION_FRAME_UNFIT;
@@ -235,22 +411,58 @@ enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
     return HF_PUBLICATION_FRAME_OK;
 }
 
-static struct wire *build_list(struct hf_worker *worker, const struct hf_encoder *encoder,
-                               const struct hf_page *page)
+static enum hf_publication_frame_result list_of(const struct wire *wire, struct hf_slice *list)
 {
-    struct hf_buffer *list = &worker->encode;
-
-    hf_buffer_reset(list);
-    for (uint32_t i = 0; i < page->count; i++) {
-        struct hf_wire_publication wire;
-
-        if (!hf_publication_to_wire(page->items[i], encoder->encoding, &wire)) {
-            return &unfit;
-        }
-        encoder->publication_list_add(list, &wire);
+    if (wire == NULL) {
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
     }
-    hf_counter_add(&worker->counters.frames_built, page->count);
-    return hf_buffer_failed(list) ? NULL : wire_new(list->data, list->len);
+    if (wire == &unfit) {
+        return HF_PUBLICATION_FRAME_UNFIT;
+    }
+    *list = hf_slice(wire->data, wire->len);
+    return HF_PUBLICATION_FRAME_OK;
+}
+
+/* --- plain --------------------------------------------------------------------------------------
+ */
+
+enum hf_publication_frame_result hf_publication_frame(struct hf_worker *worker,
+                                                      const struct hf_transport *transport,
+                                                      struct hf_slice channel,
+                                                      struct hf_publication *publication,
+                                                      struct hf_frame **frame)
+{
+    unsigned slot = HF_PUBLICATION_SLOT_PUSH + (unsigned)transport->framing;
+    struct wire *wire = hf_publication_attachment(publication, slot);
+
+    if (wire == NULL) {
+        struct style style = style_new(worker, transport, NULL);
+
+        wire = build_push(&style, transport, channel, publication);
+        if (wire != NULL) {
+            wire = settle(wire, hf_publication_attach(publication, slot, wire, wire_destroy));
+        }
+    }
+    return frame_of_publication(wire, publication, frame);
+}
+
+enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
+                                               const struct hf_transport *transport,
+                                               struct hf_slice channel, struct hf_page *page,
+                                               struct hf_frame **frame)
+{
+    unsigned slot = HF_PAGE_SLOT_PUSHES + (unsigned)transport->framing;
+    struct wire *wire = hf_page_attachment(page, slot);
+
+    if (wire == NULL) {
+        struct style style = style_new(worker, transport, NULL);
+
+        wire = build_pushes(&style, transport, channel, page);
+        if (wire != NULL) {
+            wire = settle(wire, hf_page_attach(page, slot, wire, wire_destroy));
+        }
+    }
+    return frame_of_page(wire, page, frame);
 }
 
 enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
@@ -266,15 +478,116 @@ enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
     }
     wire = hf_page_attachment(page, slot);
     if (wire == NULL) {
-        wire = build_list(worker, hf_transport_encoder(transport), page);
-        if (wire == NULL) {
-            return HF_PUBLICATION_FRAME_NO_MEMORY;
+        struct style style = style_new(worker, transport, NULL);
+
+        wire = build_list(&style, page);
+        if (wire != NULL) {
+            wire = settle(wire, hf_page_attach(page, slot, wire, wire_destroy));
         }
-        wire = settle(wire, hf_page_attach(page, slot, wire, wire_destroy));
     }
-    if (wire == &unfit) {
-        return HF_PUBLICATION_FRAME_UNFIT;
+    return list_of(wire, list);
+}
+
+/* --- other forms --------------------------------------------------------------------------------
+ */
+
+static unsigned key_of(const struct hf_transport *transport, const struct hf_publication_form *form)
+{
+    return (unsigned)transport->framing | (form->is_delta ? KEY_DELTA : 0) |
+           (form->base != NULL ? KEY_BASE : 0) | (form->is_compact ? KEY_COMPACT : 0);
+}
+
+enum hf_publication_frame_result
+hf_publication_form_frame(struct hf_worker *worker, const struct hf_transport *transport,
+                          struct hf_slice channel, const struct hf_publication_form *form,
+                          struct hf_publication *publication, struct hf_frame **frame)
+{
+    bool is_special =
+        form->is_compact ||
+        (form->is_delta && (form->base != NULL || transport->encoding == HF_ENCODING_JSON));
+    unsigned key = key_of(transport, form);
+    struct forms *forms;
+    struct wire *wire;
+
+    if (!is_special) {
+        return hf_publication_frame(worker, transport, channel, publication, frame);
     }
-    *list = hf_slice(wire->data, wire->len);
-    return HF_PUBLICATION_FRAME_OK;
+    forms = publication_forms(publication);
+    if (forms == NULL) {
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
+    }
+    wire = form_of(forms, key);
+    if (wire == NULL) {
+        struct style style = style_new(worker, transport, form);
+
+        wire = form_settle(forms, key, build_push(&style, transport, channel, publication));
+        hf_buffer_fini(&style.patch);
+    }
+    return frame_of_publication(wire, publication, frame);
+}
+
+enum hf_publication_frame_result hf_page_form_frame(struct hf_worker *worker,
+                                                    const struct hf_transport *transport,
+                                                    struct hf_slice channel,
+                                                    const struct hf_publication_form *form,
+                                                    struct hf_page *page, struct hf_frame **frame)
+{
+    unsigned key = key_of(transport, form);
+    struct forms *forms;
+    struct wire *wire;
+
+    if (!form->is_delta && !form->is_compact) {
+        return hf_page_frame(worker, transport, channel, page, frame);
+    }
+    forms = page_forms(page);
+    if (forms == NULL) {
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
+    }
+    wire = form_of(forms, key);
+    if (wire == NULL) {
+        struct style style = style_new(worker, transport, form);
+
+        wire = form_settle(forms, key, build_pushes(&style, transport, channel, page));
+        hf_buffer_fini(&style.patch);
+    }
+    return frame_of_page(wire, page, frame);
+}
+
+enum hf_publication_frame_result hf_page_delta_list(struct hf_worker *worker,
+                                                    const struct hf_transport *transport,
+                                                    struct hf_page *page, struct hf_slice *list)
+{
+    const struct hf_publication_form form = {.is_delta = true};
+    unsigned key = KEY_LIST | (unsigned)transport->encoding;
+    struct forms *forms;
+    struct wire *wire;
+
+    *list = (struct hf_slice){0};
+    if (page == NULL) {
+        return HF_PUBLICATION_FRAME_OK;
+    }
+    forms = page_forms(page);
+    if (forms == NULL) {
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
+    }
+    wire = form_of(forms, key);
+    if (wire == NULL) {
+        struct style style = style_new(worker, transport, &form);
+
+        wire = form_settle(forms, key, build_list(&style, page));
+        hf_buffer_fini(&style.patch);
+    }
+    return list_of(wire, list);
+}
+
+/* FNV-1a. That names collide does no harm: a client is given a number once (tailoring.h). */
+uint32_t hf_channel_number(struct hf_slice channel)
+{
+    uint32_t number = UINT32_C(2166136261);
+
+    for (size_t i = 0; i < channel.len; i++) {
+        number = (number ^ (unsigned char)channel.data[i]) * UINT32_C(16777619);
+    }
+    number &= INT32_MAX;
+    return number != 0 ? number : 1;
 }

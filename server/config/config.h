@@ -17,6 +17,8 @@
 
 #include "log.h"
 
+struct hf_pattern;
+
 enum hf_engine_type {
     HF_ENGINE_TYPE_MEMORY,
     HF_ENGINE_TYPE_REDIS,
@@ -89,6 +91,16 @@ struct hf_channel_options {
     enum hf_data_format
         publication_data_format; /* channel.publication_data_format filled in for "" */
     enum hf_subscription_type subscription_type;
+
+    char *channel_regex; /* what follows the namespace must match it; "" = ASCII is all there is to
+                            a name */
+    struct hf_pattern *channel_pattern; /* made of it; owned; NULL = none */
+
+    struct hf_string_list allowed_delta_types; /* "fossil" or nothing */
+    bool delta_publish;                        /* every publication asks for delta delivery */
+    bool allow_tags_filter;                    /* subscribers may choose publications by tags */
+    bool
+        allow_channel_compaction; /* pushes tell numbers instead of names to who understands them */
 };
 
 /* Each PEM: the text itself, its base64, or the name of a file. */
@@ -140,7 +152,11 @@ struct hf_config_token {
     char *ecdsa_public_key; /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
     char *audience;         /* must be (among) `aud` */
     char *issuer;           /* must be `iss` */
-    char *user_id_claim;    /* whose value is the user; "" = sub */
+    char *audience_regex;   /* must match one of `aud`; not together with audience */
+    char *issuer_regex;     /* must match `iss`; not together with issuer */
+    struct hf_pattern *audience_pattern; /* made of them; owned; NULL = none */
+    struct hf_pattern *issuer_pattern;
+    char *user_id_claim; /* whose value is the user; "" = sub */
 };
 
 /* Each user with a connection is subscribed to a channel of his own, `[namespace:]#user`. */
@@ -247,6 +263,11 @@ struct hf_config_holdfast {
     uint32_t loads_in_flight_max;    /* reads of streams asked of the store at once */
     uint64_t mailbox_max_bytes;      /* one worker's mailbox from the engine */
     uint32_t session_requests_max;   /* commands of one client waiting for the engine */
+    uint64_t delta_max_bytes;        /* larger payloads are always sent in full */
+    uint64_t tags_filter_max_bytes;  /* memory of one subscriber's filter */
+    uint32_t tags_filter_max_depth;  /* nodes from its root to a leaf */
+    uint32_t regex_match_limit;      /* steps of one match of a regular expression */
+    uint64_t regex_memory_max_bytes; /* memory of one such match */
     uint32_t broadcast_channels_max; /* channels in one broadcast call */
     uint32_t batch_commands_max;     /* commands in one request of the server API */
     uint32_t surveys_max;            /* calls of `channels` that a worker has open */

@@ -49,7 +49,7 @@ static const struct hf_peer_key http_server_keys[] = {
 };
 
 static const struct hf_peer_key token_keys[] = {
-    ZERO("audience_regex"), ZERO("issuer_regex"), ZERO("jwks_public_endpoint"),
+    ZERO("jwks_public_endpoint"),
     LEAF("insecure_skip_jwks_endpoint_safety_check", ANY), END,
 };
 
@@ -200,9 +200,7 @@ static const struct hf_peer_key rpc_keys[] = {
 
 const struct hf_peer_key hf__peer_channel_keys[] = {
     ZERO("map_clients_presence_channel_prefix"),
-    ZERO("map_users_presence_channel_prefix"), ZERO("channel_regex"),
-    ZERO("allowed_delta_types"), ZERO("delta_publish"),
-    ZERO("allow_tags_filter"), ZERO("subscribe_proxy_enabled"),
+    ZERO("map_users_presence_channel_prefix"), ZERO("subscribe_proxy_enabled"),
     LEAF("subscribe_proxy_name", "default"), ZERO("publish_proxy_enabled"),
     LEAF("publish_proxy_name", "default"), ZERO("sub_refresh_proxy_enabled"),
     LEAF("sub_refresh_proxy_name", "default"), ZERO("subscribe_stream_proxy_enabled"),

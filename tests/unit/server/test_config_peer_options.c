@@ -18,7 +18,6 @@ static void key_that_asks_for_what_is_not_offered_is_refused(void **state)
         {"{\"http_server\":{\"http3\":{\"enabled\":true}}}", "http_server.http3.enabled"},
         {"{\"client\":{\"token\":{\"jwks_public_endpoint\":\"http://h/jwks\"}}}",
          "client.token.jwks_public_endpoint"},
-        {"{\"client\":{\"token\":{\"issuer_regex\":\"^x\"}}}", "client.token.issuer_regex"},
         {"{\"client\":{\"proxy\":{\"connect\":{\"enabled\":true}}}}",
          "client.proxy.connect.enabled"},
         {"{\"websocket\":{\"decompressed_message_size_limit\":9}}",
@@ -42,9 +41,6 @@ static void key_that_asks_for_what_is_not_offered_is_refused(void **state)
          "without_namespace.publish_proxy_enabled"},
         {"{\"channel\":{\"namespaces\":[{\"name\":\"ab\",\"subscribe_proxy_enabled\":true}]}}",
          "channel.namespaces[0].subscribe_proxy_enabled"},
-        {"{\"channel\":{\"without_namespace\":{\"channel_regex\":\"^x\"}}}", "channel_regex"},
-        {"{\"channel\":{\"without_namespace\":{\"allowed_delta_types\":[\"fossil\"]}}}",
-         "allowed_delta_types"},
         {"{\"node\":{\"info_metrics_aggregate_interval\":\"10s\"}}",
          "node.info_metrics_aggregate_interval"},
     };
@@ -81,8 +77,8 @@ static void secret_of_what_is_not_offered_is_not_printed(void **state)
     struct loaded loaded;
     load_all(&loaded,
              "{\"client\":{\"token\":{\"jwks_public_endpoint\":\"hunter2\"}},"
-             "\"token_issuer_regex\":\"hunter2\"}",
-             ARGS("HOLDFAST_CLIENT_TOKEN_AUDIENCE_REGEX=hunter2",
+             "\"token_jwks_public_endpoint\":\"hunter2\"}",
+             ARGS("HOLDFAST_CLIENT_TOKEN_JWKS_PUBLIC_ENDPOINT=hunter2",
                   "HOLDFAST_ENGINE_REDIS_PASSWROD=hunter2", "CENTRIFUGO_API_KEY=hunter2"),
              ARGS("--engine.redis.passwrd=hunter2", "hunter2"));
     assert_int_equal(loaded.status, HF_CONFIG_BAD_USAGE);

@@ -1,5 +1,7 @@
 #include "config_fixture.h"
 
+#include "pattern.h"
+
 /* What a reload makes of a configuration file that has changed (hf_config_reload). */
 struct reloaded {
     struct loaded loaded;
@@ -116,6 +118,29 @@ static void what_is_right_only_with_options_that_wait_is_refused(void **state)
     forget(&reloaded);
 }
 
+/* The limit of the start counts for what is compiled: the second check compiles everything anew. */
+static void expressions_are_compiled_anew_with_the_limits_of_the_start(void **state)
+{
+    (void)state;
+    struct reloaded reloaded;
+    reload(&reloaded, "{\"channel\":{\"without_namespace\":{\"channel_regex\":\"^a\"}}}",
+           "{\"channel\":{\"without_namespace\":{\"channel_regex\":\"^b\"},"
+           "\"namespaces\":[{\"name\":\"chat\",\"channel_regex\":\"^c\"}]},"
+           "\"client\":{\"token\":{\"hmac_secret_key\":\"s\",\"audience_regex\":\"^d\"}},"
+           "\"holdfast\":{\"regex_match_limit\":200}}");
+    assert_int_equal(reloaded.status, HF_CONFIG_LOADED);
+    assert_int_equal(reloaded.waiting.count, 1);
+    assert_string_equal(reloaded.waiting.items[0], "holdfast.regex_match_limit");
+    const struct hf_config *config = reloaded.result.config;
+    assert_int_equal(hf_pattern_match(config->channel.without_namespace.channel_pattern, "b", 1),
+                     HF_PATTERN_MATCHES);
+    assert_int_equal(hf_pattern_match(config->channel.namespaces[0].channel_pattern, "c", 1),
+                     HF_PATTERN_MATCHES);
+    assert_int_equal(hf_pattern_match(config->client.token.audience_pattern, "d", 1),
+                     HF_PATTERN_MATCHES);
+    forget(&reloaded);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +149,7 @@ int main(void)
         cmocka_unit_test(the_same_file_changes_nothing),
         cmocka_unit_test(a_broken_file_is_refused),
         cmocka_unit_test(what_is_right_only_with_options_that_wait_is_refused),
+        cmocka_unit_test(expressions_are_compiled_anew_with_the_limits_of_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
