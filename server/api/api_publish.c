@@ -40,6 +40,7 @@ static int start(struct hf_worker *worker, struct hf_slice channel,
     if (rc != 0) {
         return rc;
     }
+    params.fields.delta = request->delta || ref.options->delta_publish;
     if (!request->skip_history) {
         params.options = hf_channel_stream_options(ref.options);
     }

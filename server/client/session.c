@@ -18,6 +18,8 @@ struct hf_session *hf_session_open(struct hf_worker *worker, const struct hf_tra
         return NULL;
     }
     session->worker = worker;
+    hf_counter_add(&worker->counters.sessions[transport->framing], 1);
+    hf_counter_add(&worker->counters.sessions_opened[transport->framing], 1);
     session->transport = transport;
     session->connection = connection;
     session->state = HF_SESSION_CONNECTING;
@@ -57,6 +59,7 @@ static void disconnect(struct hf_session *session, uint32_t code, const char *re
     }
     leave(session);
     hf_session_flush(session);
+    hf_counters_disconnect(&session->worker->counters, code);
     hf_log(HF_LOG_DEBUG, "client disconnected by server", "code=%u reason=%s", code, reason);
     session->transport->close(session->connection, code, reason);
 }
@@ -114,6 +117,7 @@ void hf_session_closed(struct hf_session *session, unsigned code)
         hf_log(HF_LOG_DEBUG, "client gone", "code=%u", code);
         leave(session);
     }
+    hf_counter_sub(&session->worker->counters.sessions[session->transport->framing], 1);
     hf_session_output_forget(hf_hub_output(session->worker->hub), session);
     hf_session_requests_abandon(session);
     hf_session_identity_free(session);
@@ -224,6 +228,7 @@ static struct hf_slice ordered_channel(const struct hf_command *command)
 void hf_session_dispatch(struct hf_session *session, const struct hf_command *command,
                          struct hf_slice message)
 {
+    hf_counter_add(&session->worker->counters.commands[command->kind], 1);
     if (session->state == HF_SESSION_CONNECTED) {
         struct hf_slice channel = ordered_channel(command);
 

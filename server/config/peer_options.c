@@ -37,14 +37,19 @@ static const struct hf_peer_key tls_autocert_keys[] = {
 
 static const struct hf_peer_key enabled_keys[] = {ZERO("enabled"), END};
 
+/* What the TLS object has for clients means nothing to a listener, to the peer neither. */
+static const struct hf_peer_key listener_tls_keys[] = {
+    LEAF("server_ca_pem", ANY), LEAF("insecure_skip_verify", ANY), LEAF("server_name", ANY), END,
+};
+
 static const struct hf_peer_key http_server_keys[] = {
-    ZERO("internal_address"), ZERO("internal_port"), OBJECT("tls", tls_keys),
-    OBJECT("tls_autocert", tls_autocert_keys), ZERO("tls_external"),
+    OBJECT("tls", listener_tls_keys),
+    OBJECT("tls_autocert", tls_autocert_keys),
     OBJECT("internal_tls", tls_keys), OBJECT("http3", enabled_keys), ZERO("h2c_external"), END,
 };
 
 static const struct hf_peer_key token_keys[] = {
-    ZERO("audience_regex"), ZERO("issuer_regex"), ZERO("jwks_public_endpoint"),
+    ZERO("jwks_public_endpoint"),
     LEAF("insecure_skip_jwks_endpoint_safety_check", ANY), END,
 };
 
@@ -88,7 +93,6 @@ static const struct hf_peer_key client_keys[] = {
 };
 
 static const struct hf_peer_key websocket_keys[] = {
-    ZERO("compression"), ZERO("compression_min_size"), LEAF("compression_level", "1"),
     ZERO("read_buffer_size"), ZERO("write_buffer_size"), ZERO("use_write_buffer_pool"),
     ZERO("decompressed_message_size_limit"), END,
 };
@@ -117,8 +121,6 @@ static const struct hf_peer_key webtransport_keys[] = {
     ZERO("enabled"), LEAF("handler_prefix", ANY), LEAF("message_size_limit", ANY), END,
 };
 
-static const struct hf_peer_key http_api_keys[] = {ZERO("external"), END};
-
 static const struct hf_peer_key grpc_api_keys[] = {
     ZERO("enabled"), LEAF("address", ANY), LEAF("port", ANY), LEAF("key", ANY),
     LEAF("error_mode", ANY), OBJECT("tls", tls_keys), LEAF("reflection", ANY),
@@ -132,8 +134,8 @@ static const struct hf_peer_key admin_keys[] = {
 };
 
 static const struct hf_peer_key prometheus_keys[] = {
-    ZERO("enabled"), LEAF("handler_prefix", ANY), LEAF("instrument_http_handlers", ANY),
-    LEAF("recovered_publications_histogram", ANY), LEAF("native_histograms", ANY), END,
+    ZERO("instrument_http_handlers"), ZERO("recovered_publications_histogram"),
+    ZERO("native_histograms"), END,
 };
 
 static const struct hf_peer_key graphite_keys[] = {
@@ -198,9 +200,7 @@ static const struct hf_peer_key rpc_keys[] = {
 
 const struct hf_peer_key hf__peer_channel_keys[] = {
     ZERO("map_clients_presence_channel_prefix"),
-    ZERO("map_users_presence_channel_prefix"), ZERO("channel_regex"),
-    ZERO("allowed_delta_types"), ZERO("delta_publish"),
-    ZERO("allow_tags_filter"), ZERO("subscribe_proxy_enabled"),
+    ZERO("map_users_presence_channel_prefix"), ZERO("subscribe_proxy_enabled"),
     LEAF("subscribe_proxy_name", "default"), ZERO("publish_proxy_enabled"),
     LEAF("publish_proxy_name", "default"), ZERO("sub_refresh_proxy_enabled"),
     LEAF("sub_refresh_proxy_name", "default"), ZERO("subscribe_stream_proxy_enabled"),
@@ -217,8 +217,7 @@ const struct hf_peer_key hf__peer_keys[] = {
     OBJECT("websocket", websocket_keys), OBJECT("uni_websocket", uni_websocket_keys),
     OBJECT("uni_sse", uni_http_keys), OBJECT("uni_http_stream", uni_http_keys),
     OBJECT("uni_grpc", uni_grpc_keys), OBJECT("webtransport", webtransport_keys),
-    OBJECT("init", endpoint_keys), OBJECT("http_api", http_api_keys),
-    OBJECT("grpc_api", grpc_api_keys), OBJECT("admin", admin_keys),
+    OBJECT("init", endpoint_keys),     OBJECT("grpc_api", grpc_api_keys), OBJECT("admin", admin_keys),
     OBJECT("prometheus", prometheus_keys), OBJECT("swagger", endpoint_keys),
     OBJECT("debug", endpoint_keys), OBJECT("node", node_keys), OBJECT("graphite", graphite_keys),
     OBJECT("usage_stats", usage_stats_keys), OBJECT("opentelemetry", opentelemetry_keys),

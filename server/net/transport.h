@@ -22,6 +22,8 @@ struct hf_encoder;
 enum hf_framing {
     HF_FRAMING_WEBSOCKET_JSON,
     HF_FRAMING_WEBSOCKET_PROTOBUF,
+    HF_FRAMING_WEBSOCKET_JSON_DEFLATE, /* the same two compressed */
+    HF_FRAMING_WEBSOCKET_PROTOBUF_DEFLATE,
     HF_FRAMING_LINES,         /* chunks of lines: http_stream */
     HF_FRAMING_CHUNKS,        /* chunks of Protobuf messages: http_stream */
     HF_FRAMING_SSE,           /* chunks of events: sse */

@@ -23,12 +23,16 @@ hf_http_handler hf_uni_websocket_handle;
 extern const struct hf_transport hf_websocket_json_transport;
 extern const struct hf_transport hf_uni_websocket_transport;
 extern const struct hf_transport hf_websocket_protobuf_transport;
+/* With permessage-deflate (websocket_deflate.h). */
+extern const struct hf_transport hf_websocket_json_deflate_transport;
+extern const struct hf_transport hf_websocket_protobuf_deflate_transport;
 
 /* --- between handshake and driver ----------------------------------------------------------- */
 
 struct hf_websocket;
 extern const struct hf_connection_driver hf__websocket_driver;
 
+bool hf__websocket_is_deflated(const struct hf_transport *transport);
 /* NULL: no memory. `transport`: one of those above. Holds a place of the node's admission until
  * the driver's on_closed, or until hf__websocket_free. */
 struct hf_websocket *hf__websocket_new(struct hf_worker *worker,

@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 #include <holdfast/error.h>
+#include <openssl/ssl.h>
 
 enum { WORK_PASSES = 4 }; /* work that brings more work waits for the next turn after so many */
 
@@ -120,6 +121,9 @@ void hf__loop_close(struct hf_worker *worker)
         event_base_free(worker->base);
     }
     hf_wheel_free(worker->wheel);
+    for (int i = 0; i < HF_ENTRANCES; i++) {
+        SSL_CTX_free(priv->tls[i]);
+    }
     free(priv->scratch);
     free(priv);
     worker->priv = NULL;

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <openssl/types.h>
+
 #include "net/connection.h"
 #include "worker.h"
 
@@ -27,6 +29,9 @@ struct hf_worker_private {
     const struct hf_connection_driver *first_driver; /* of accepted connections */
     const struct hf_http_route *routes;              /* borrowed */
     size_t route_count;
+    const struct hf_http_route *internal_routes; /* of HF_ENTRANCE_INTERNAL; borrowed */
+    size_t internal_route_count;
+    SSL_CTX *tls[HF_ENTRANCES];                    /* a reference each; NULL: without TLS */
     struct hf_admission *admission;                /* borrowed, shared by the node's workers */
     void (*on_turn_end)(struct hf_worker *worker); /* NULL: nothing to do */
     /* the loop's own */

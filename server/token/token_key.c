@@ -186,13 +186,19 @@ enum hf_signature_result hf_token_keys_verify(const struct hf_token_keys *keys,
                                               struct hf_slice algorithm, struct hf_slice text,
                                               struct hf_slice signature, int64_t now_s)
 {
-    struct hf_slice family = hf_slice(algorithm.data, algorithm.len == 5 ? 2 : 0);
-    struct hf_slice size = hf_slice(algorithm.data + family.len, algorithm.len - family.len);
-    unsigned bits = hf_slice_equal(size, HF_SLICE("256"))   ? 256
-                    : hf_slice_equal(size, HF_SLICE("384")) ? 384
-                    : hf_slice_equal(size, HF_SLICE("512")) ? 512
-                                                            : 0;
+    struct hf_slice family;
+    struct hf_slice size;
+    unsigned bits;
 
+    if (algorithm.len != 5) {
+        return HF_SIGNATURE_NOT_ENABLED;
+    }
+    family = hf_slice(algorithm.data, 2);
+    size = hf_slice(algorithm.data + 2, 3);
+    bits = hf_slice_equal(size, HF_SLICE("256"))   ? 256
+           : hf_slice_equal(size, HF_SLICE("384")) ? 384
+           : hf_slice_equal(size, HF_SLICE("512")) ? 512
+                                                   : 0;
     if (bits == 0) {
         return HF_SIGNATURE_NOT_ENABLED;
     }

@@ -15,6 +15,7 @@
 #include <openssl/pem.h>
 
 #include "base64.h"
+#include "pattern.h"
 #include "token/token.h"
 #include "token/token_key.h"
 #include "token/token_sign.h"
@@ -496,6 +497,40 @@ static void audience_and_issuer_are_asked_for(void **state)
     }
 }
 
+static void audience_and_issuer_match_expressions(void **state)
+{
+    static const struct {
+        const char *payload;
+        enum hf_token_result result;
+    } cases[] = {
+        {"{\"aud\":\"app-7\",\"iss\":\"them\"}", HF_TOKEN_OK},
+        {"{\"aud\":[\"x\",\"app-12\"],\"iss\":\"they\"}", HF_TOKEN_OK},
+        {"{\"aud\":\"app-\",\"iss\":\"them\"}", HF_TOKEN_INVALID},
+        {"{\"aud\":[],\"iss\":\"them\"}", HF_TOKEN_INVALID},
+        {"{\"iss\":\"them\"}", HF_TOKEN_INVALID},
+        {"{\"aud\":\"app-7\"}", HF_TOKEN_INVALID},
+        {"{\"aud\":\"app-7\",\"iss\":\"them\\n\"}", HF_TOKEN_INVALID},
+    };
+    const struct hf_pattern_limits limits = {1000, 65536};
+    char why[HF_PATTERN_WHY_MAX];
+    struct hf_config_token config = settings();
+    struct made made;
+
+    (void)state;
+    config.hmac_secret_key = TEXT("secret");
+    config.audience_pattern = hf_pattern_new("^app-[0-9]+$", &limits, why);
+    config.issuer_pattern = hf_pattern_new("^the[my]$", &limits, why);
+    assert_true(config.audience_pattern != NULL && config.issuer_pattern != NULL);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        sign_hmac(&made, 256, "secret", cases[i].payload);
+        if (result_of(&config, HF_TOKEN_CONNECTION, &made, NOW_MS) != cases[i].result) {
+            fail_msg("%s", cases[i].payload);
+        }
+    }
+    hf_pattern_free(config.audience_pattern);
+    hf_pattern_free(config.issuer_pattern);
+}
+
 static void claims_of_a_connection_are_read(void **state)
 {
     struct hf_config_token config = settings();
@@ -631,6 +666,7 @@ int main(void)
         cmocka_unit_test(dates_decide),
         cmocka_unit_test(malformed_claims_are_invalid),
         cmocka_unit_test(audience_and_issuer_are_asked_for),
+        cmocka_unit_test(audience_and_issuer_match_expressions),
         cmocka_unit_test(claims_of_a_connection_are_read),
         cmocka_unit_test(claims_of_a_subscription_are_read),
         cmocka_unit_test(what_we_sign_is_valid),
