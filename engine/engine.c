@@ -123,6 +123,7 @@ static void on_read_complete(struct hf_store_read *store_read)
         .top = store_read->top,
         .page = store_read->page,
         .has_more = store_read->has_more,
+        .admitted_life = store_read->admitted_life,
     };
     give_back(read);
     hf_core_read_done(engine->core, read->stream, &result, engine->now_ms);
@@ -142,6 +143,7 @@ static void effect_read(void *context, struct hf_stream *stream, const struct hf
         .has_since = wanted->has_since,
         .with_since = wanted->with_since,
         .reverse = wanted->reverse,
+        .with_admitted_life = wanted->proves,
         .since = wanted->since,
         .complete = on_read_complete,
     };
@@ -305,12 +307,12 @@ static void keep_fence(struct hf_engine *engine)
     }
 }
 
-static void on_connected(void *context, uint64_t life)
+static void on_connected(void *context, uint64_t life, uint64_t admitted_life)
 {
     struct hf_engine *engine = context;
-    bool is_other = hf_fence_connected(&engine->fence, life, engine->now_ms);
+    hf_fence_connected(&engine->fence, life, admitted_life, engine->now_ms);
     keep_fence(engine);
-    hf_core_connected(engine->core, !is_other);
+    hf_core_connected(engine->core, life);
 }
 
 /* At most once: a port for which there is no memory does not hear it. */

@@ -32,6 +32,12 @@ static void fill_defaults(struct hf_engine_config *config)
     DEFAULT(config->wait_ms, 4000);
     DEFAULT(config->node_timeout_ms, 3000);
     DEFAULT(config->witnesses_max, 100000);
+    DEFAULT(config->witnesses_bytes_max, (size_t)32 << 20);
+    DEFAULT(config->witness_ttl_ms, 3600000);
+    DEFAULT(config->idle_channels_max, 65536);
+    DEFAULT(config->idle_channel_ttl_ms, 60000);
+    DEFAULT(config->memory_keys_max, 1000000);
+    DEFAULT(config->memory_versions_max, 1000000);
     DEFAULT(config->presence_ttl_ms, 60000);
     DEFAULT(config->pending_requests_max, 100000);
     DEFAULT(config->pending_bytes_max, (size_t)64 << 20);
@@ -96,7 +102,7 @@ static int open_reads(struct hf_engine *engine)
 static int open_core(struct hf_engine *engine)
 {
     const struct hf_engine_config *config = &engine->config;
-    const struct hf_core_config core_config = {
+    struct hf_core_config core_config = {
         .linger_ms = config->linger_ms,
         .lingering_streams_max = config->lingering_streams_max,
         .tail_publications_max = config->tail_publications_max,
@@ -107,7 +113,12 @@ static int open_core(struct hf_engine *engine)
         .reads_in_flight_max = config->loads_in_flight_max,
         .wait_ms = config->wait_ms,
         .witnesses_max = config->witnesses_max,
+        .witnesses_bytes_max = config->witnesses_bytes_max,
+        .witness_ttl_ms = config->witness_ttl_ms,
     };
+    if (!hf_hash_key_new(&core_config.hash_key)) {
+        return HF_ELIMIT;
+    }
     engine->core = hf_core_new(&core_config, &hf__engine_core_effects, engine);
     return engine->core != NULL ? HF_OK : HF_ENOMEM;
 }

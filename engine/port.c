@@ -88,7 +88,7 @@ int hf_publish(struct hf_port *port, const struct hf_publish_params *params,
     struct hf_request *request;
     int result = hf__port_request_new(port, HF_MAIL_PUBLISH,
                                       params->channel.len + fields->data.len + fields->info.len +
-                                          fields->tags.len + params->version_epoch.len +
+                                          fields->tags.len + fields->version_epoch.len +
                                           params->idempotency_key.len,
                                       context, &request);
     if (result != HF_OK) {
@@ -102,7 +102,8 @@ int hf_publish(struct hf_port *port, const struct hf_publish_params *params,
     request->publish.fields.data = put(&end, fields->data);
     request->publish.fields.info = put(&end, fields->info);
     request->publish.fields.tags = put(&end, fields->tags);
-    request->publish.version_epoch = put(&end, params->version_epoch);
+    request->publish.fields.version_epoch =
+        put(&end, fields->version > 0 ? fields->version_epoch : (struct hf_bytes){0});
     request->publish.idempotency_key = put(&end, params->idempotency_key);
     request->publish.idempotency_ttl_s = params->idempotency_ttl_s;
     hf__port_send_request(port, request);
@@ -261,7 +262,8 @@ static void complete(struct hf_port *port, struct hf_request *request)
 {
     switch (request->letter.kind) {
     case HF_MAIL_PUBLISH:
-        request->callback.publish(request->context, request->result, request->publish.position);
+        request->callback.publish(request->context, request->result, request->publish.outcome,
+                                  request->publish.position);
         break;
     case HF_MAIL_HISTORY:
         request->callback.history(request->context, request->result, request->history.top,

@@ -3,11 +3,12 @@
 -- needs: redis >= 7.0, writes
 -- KEYS[1] stream (stream, same slot as meta)
 -- KEYS[2] meta (string "<epoch>-<offset>" of the top)
+-- KEYS[3] version (string "<version>" or "<version> <version epoch>" of the newest versioned one)
 -- ARGV[1] prefix of the pub/sub channel's name, which is otherwise the stream key's ('' in db 0)
 -- ARGV[2] epoch that the stream is expected in (decimal)
 -- ARGV[3] offset that it is expected at (decimal; not looked at for a new epoch)
 -- ARGV[4] max_len (publications)   ARGV[5] trim ('=' or '~')
--- ARGV[6] ttl of the stream (s)    ARGV[7] ttl of the meta key (s)
+-- ARGV[6] ttl of the stream (s)    ARGV[7] ttl of the meta and version keys (s)
 -- ARGV[8] publications (count) to append with the offsets behind ARGV[3]; '0': a new epoch
 -- ARGV[9...] for each publication: frame head (see engine/redis/frame.h), arguments that follow
 --   (count, even), entry fields as in stream_publish; 'by' becomes 'mend'
@@ -20,6 +21,19 @@
 -- include: include/locate.lua
 
 -- include: include/frame.lua
+
+-- What the version key holds after this publication; nil when it has no version.
+local function version_of(head)
+    local version, version_epoch
+    for i = head + 2, head + 1 + tonumber(ARGV[head + 1]), 2 do
+        if ARGV[i] == 'version' then
+            version = ARGV[i + 1]
+        elseif ARGV[i] == 'version_epoch' then
+            version_epoch = ARGV[i + 1]
+        end
+    end
+    return version and version_epoch and version .. ' ' .. version_epoch or version
+end
 
 local stream, meta = KEYS[1], KEYS[2]
 local count = tonumber(ARGV[8])
@@ -43,6 +57,7 @@ if fits == false then
 end
 local id = string.format('%s-%.0f', epoch, tonumber(offset) + 1)
 local frames = {}
+local held
 local head = 9
 for i = 1, count do
     local fields = tonumber(ARGV[head + 1])
@@ -52,10 +67,14 @@ for i = 1, count do
         return i == 1 and id or midway(id)
     end
     frames[i] = frame(id, head)
+    held = version_of(head) or held
     head = head + 2 + fields
 end
 redis.call('XTRIM', stream, 'MAXLEN', ARGV[5], ARGV[4])
 redis.call('EXPIRE', stream, ARGV[6])
 redis.call('SET', meta, id, 'EX', ARGV[7])
+if held then
+    redis.call('SET', KEYS[3], held, 'EX', ARGV[7])
+end
 redis.call('PUBLISH', ARGV[1] .. stream, table.concat(frames))
 return id

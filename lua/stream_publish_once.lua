@@ -16,7 +16,8 @@
 -- ARGV[11] ttl of the idem key (s, without one not looked at)
 -- ARGV[12] publications (count; 1 without history); then for each of them: frame head (see
 --   engine/redis/frame.h), arguments that follow (count, even), entry fields: 'data', payload, and
---   when present 'info', 'tags', 'version', 'delta'
+--   when present 'info', 'tags', 'version',
+--       'version_epoch', 'delta'
 -- returns: { outcome, position }. outcome: 'published', now or by the attempt before; 'repeated',
 --   the idempotency key was there, with the position that it holds; 'outdated', with the top. The
 --   position is that of the last publication, "0-0" without history. Or an error: "HFDOUBT ..." when

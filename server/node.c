@@ -21,7 +21,6 @@
 #include "api/api_routes.h"
 #include "client/users.h"
 #include "log.h"
-#include "memory.h"
 #include "net/admission.h"
 #include "net/emulation.h"
 #include "net/listener.h"
@@ -34,6 +33,7 @@
 enum {
     UUID_TEXT_SIZE = 37,
     REASON_SIZE = 256,
+    RELOAD_TIDY_MS = 1000,
     PARSER_SLACK = 4096, /* what the parser allows above our own limit of heads */
 };
 
@@ -232,6 +232,12 @@ static bool open_engine(struct hf_node *node)
         .wait_ms = at_least_1(own->store_wait_ms),
         .node_timeout_ms = (uint32_t)own->node_timeout_ms,
         .witnesses_max = own->witnesses_max,
+        .witnesses_bytes_max = at_least_1_byte(own->witnesses_max_bytes),
+        .witness_ttl_ms = (uint32_t)own->witness_ttl_ms,
+        .idle_channels_max = own->idle_channels_max,
+        .idle_channel_ttl_ms = (uint32_t)own->idle_channel_ttl_ms,
+        .memory_keys_max = own->memory_keys_max,
+        .memory_versions_max = own->memory_versions_max,
         .pending_requests_max = at_least_1(own->pending_requests_max),
         .pending_bytes_max = at_least_1_byte(own->pending_bytes_max),
         .mailbox_bytes_max = at_least_1_byte(own->mailbox_max_bytes),
@@ -437,26 +443,10 @@ static bool are_drained(const struct hf_node *node)
     return true;
 }
 
-static uint64_t estimate_held(const struct hf_node *node)
-{
-    struct hf_engine_status status;
-    hf_engine_status(node->engine, &status);
-    uint64_t held = status.streams * HF_MEMORY_PER_STREAM + status.tails_bytes;
-    for (unsigned i = 0; i < node->worker_count; i++) {
-        held += hf_counter_read(&node->workers[i]->counters.connections) * HF_MEMORY_PER_CLIENT;
-    }
-    return held;
-}
-
 /* Until a signal ends the node. */
 static void serve(struct hf_node *node)
 {
-    struct hf_memory memory = {0};
-    while (!wait_for_end(node, HF_MEMORY_TICK_MS, is_never)) {
-        if (hf_memory_tick(&memory, estimate_held(node))) {
-            hf_memory_release();
-            hf_log(HF_LOG_DEBUG, "memory that clients have left was given back", "");
-        }
+    while (!wait_for_end(node, RELOAD_TIDY_MS, is_never)) {
         hf_reload_tidy(&node->reload, node->workers, node->worker_count);
     }
 }

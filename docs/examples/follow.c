@@ -29,8 +29,10 @@ static void on_publication(void *context, struct hf_publication *publication)
            publication->fields.data.data);
 }
 
-static void on_published(void *context, int error, struct hf_position position)
+static void on_published(void *context, int error, enum hf_publish_outcome outcome,
+                         struct hf_position position)
 {
+    (void)outcome;
     greeting = position.offset;
     if (error != HF_OK)
         on_lost(context, error);

@@ -24,7 +24,14 @@ struct hf_core *hf_core_new(const struct hf_core_config *config,
     TAILQ_INIT(&core->waiting);
     TAILQ_INIT(&core->lingering);
     TAILQ_INIT(&core->tails);
-    hf__witnesses_init(&core->witnesses, config->witnesses_max);
+    hf_table_init(&core->streams, &core->config.hash_key,
+                  HF_TABLE_NAME_AT(struct hf_stream, in_table, channel));
+    const struct hf_witness_limits limits = {
+        .max = config->witnesses_max,
+        .bytes_max = config->witnesses_bytes_max,
+        .ttl_ms = config->witness_ttl_ms,
+    };
+    hf__witnesses_init(&core->witnesses, &limits, &core->config.hash_key);
     return core;
 }
 
@@ -42,6 +49,7 @@ static void unlink_tail(struct hf_core *core, struct hf_stream *stream)
 void hf__core_clear_tail(struct hf_core *core, struct hf_stream *stream)
 {
     hf__stream_remember_newest(stream);
+    hf_page_cache_forget(&core->pages, stream);
     core->counters.tails_bytes -= stream->tail.bytes;
     hf_tail_clear(&stream->tail);
     unlink_tail(core, stream);
@@ -50,6 +58,7 @@ void hf__core_clear_tail(struct hf_core *core, struct hf_stream *stream)
 void hf__core_tail_changed(struct hf_core *core, struct hf_stream *stream, size_t bytes_before)
 {
     core->counters.tails_bytes += stream->tail.bytes - bytes_before;
+    hf_page_cache_forget(&core->pages, stream);
     unlink_tail(core, stream);
     if (stream->tail.count > 0) {
         TAILQ_INSERT_TAIL(&core->tails, stream, in_tails);
@@ -58,6 +67,19 @@ void hf__core_tail_changed(struct hf_core *core, struct hf_stream *stream, size_
     while (core->counters.tails_bytes > core->config.tails_bytes_max) {
         hf__core_clear_tail(core, TAILQ_FIRST(&core->tails));
     }
+}
+
+struct hf_page *hf__core_cut_tail(struct hf_core *core, const struct hf_stream *stream,
+                                  uint64_t after, uint32_t limit, size_t bytes_max)
+{
+    struct hf_page *page = hf_page_cache_find(&core->pages, stream, after, limit);
+    if (page == NULL) {
+        page = hf_tail_cut(&stream->tail, after, limit, bytes_max);
+        if (page != NULL) {
+            hf_page_cache_keep(&core->pages, stream, after, limit, page);
+        }
+    }
+    return page;
 }
 
 /* --- reads -------------------------------------------------------------------------------------
@@ -113,23 +135,17 @@ void hf__core_send_mend(struct hf_core *core, struct hf_stream *stream,
 /* --- streams -----------------------------------------------------------------------------------
  */
 
-static struct hf_bytes name_of(const struct hf_stream *stream)
-{
-    return (struct hf_bytes){stream->channel, stream->channel_len};
-}
-
 static struct hf_stream *find_stream(const struct hf_core *core, struct hf_bytes channel)
 {
-    struct hf_stream *stream;
-    HASH_FIND(hh, core->streams, channel.data, channel.len, stream);
-    return stream;
+    struct hf_table_node *node = hf_table_find(&core->streams, channel.data, channel.len);
+    return node != NULL ? HF_TABLE_ITEM(node, struct hf_stream, in_table) : NULL;
 }
 
 /* What a witness says is taken over when it cannot be taken for granted: while the store is away,
  * or when it has come back and may have lost it. The stream then checks it. */
 static void heed_witness(struct hf_core *core, struct hf_stream *stream)
 {
-    struct hf_witness *witness = hf__witness_find(&core->witnesses, name_of(stream));
+    struct hf_witness *witness = hf__witness_find(&core->witnesses, hf__stream_channel(stream));
     if (witness == NULL) {
         return;
     }
@@ -145,6 +161,13 @@ static void heed_witness(struct hf_core *core, struct hf_stream *stream)
     hf__witness_remove(&core->witnesses, witness);
 }
 
+/* hf_table_next for streams. */
+static struct hf_stream *next_stream(const struct hf_core *core, struct hf_table_walk *walk)
+{
+    struct hf_table_node *node = hf_table_next(&core->streams, walk);
+    return node != NULL ? HF_TABLE_ITEM(node, struct hf_stream, in_table) : NULL;
+}
+
 static struct hf_stream *add_stream(struct hf_core *core, struct hf_bytes channel,
                                     const struct hf_stream_options *options)
 {
@@ -153,13 +176,11 @@ static struct hf_stream *add_stream(struct hf_core *core, struct hf_bytes channe
         return NULL;
     }
     stream->options = *options;
-    stream->channel_len = channel.len;
     memcpy(stream->channel, channel.data, channel.len);
     hf_tail_init(&stream->tail);
     TAILQ_INIT(&stream->waiters);
     TAILQ_INIT(&stream->watches);
-    HASH_ADD_KEYPTR(hh, core->streams, stream->channel, stream->channel_len, stream);
-    if (stream->hh.tbl == NULL) {
+    if (!hf_table_add(&core->streams, &stream->in_table, channel.len)) {
         free(stream);
         return NULL;
     }
@@ -187,15 +208,15 @@ static void become_witness(struct hf_core *core, struct hf_stream *stream)
     bool is_suspicious = stream->is_suspicious;
     hf__stream_set_suspicious(core, stream, false);
     if (stream->has_place) {
-        hf__witness_note(&core->witnesses, name_of(stream), &stream->options, stream->position,
-                         stream->newest_print);
+        hf__witness_note(&core->witnesses, hf__stream_channel(stream), &stream->options,
+                         stream->position, stream->newest_print);
     }
     if (stream->known.epoch != HF_EPOCH_NONE) {
-        hf__witness_note(&core->witnesses, name_of(stream), &stream->options, stream->known,
-                         stream->known_print);
+        hf__witness_note(&core->witnesses, hf__stream_channel(stream), &stream->options,
+                         stream->known, stream->known_print);
     }
     if (is_suspicious) {
-        hf__witness_doubt(&core->witnesses, name_of(stream));
+        hf__witness_doubt(&core->witnesses, hf__stream_channel(stream));
     }
 }
 
@@ -210,21 +231,21 @@ static void free_stream(struct hf_core *core, struct hf_stream *stream)
     become_witness(core, stream);
     core->checking -= stream->is_checking;
     core->counters.in_step -= stream->state == HF_STREAM_LIVE;
-    HASH_DELETE(hh, core->streams, stream);
+    hf_table_remove(&core->streams, &stream->in_table);
     core->counters.streams--;
     free(stream);
 }
 
-/* A stream that waits for a read keeps lingering until that is back: its memory is named there. */
+/* The read names the stream's memory: with one open, the stream goes when that is back. */
 static void drop_lingering(struct hf_core *core, struct hf_stream *stream)
 {
     if (stream->read_state == HF_READ_OPEN) {
-        TAILQ_REMOVE(&core->lingering, stream, in_lingering);
-        TAILQ_INSERT_TAIL(&core->lingering, stream, in_lingering);
+        stop_lingering(core, stream);
+        stream->is_leaving = true;
         return;
     }
     if (core->is_connected) {
-        core->effects.unlisten(core->context, name_of(stream));
+        core->effects.unlisten(core->context, hf__stream_channel(stream));
     }
     free_stream(core, stream);
 }
@@ -270,8 +291,7 @@ static void hear_witnesses(struct hf_core *core)
     while (core->is_connected && core->checking < core->config.reads_in_flight_max &&
            (witness = TAILQ_FIRST(&core->witnesses.doubted)) != NULL) {
         struct hf_stream_options options = witness->options;
-        struct hf_stream *stream =
-            add_stream(core, (struct hf_bytes){witness->channel, witness->channel_len}, &options);
+        struct hf_stream *stream = add_stream(core, hf__witness_channel(witness), &options);
         if (stream == NULL) {
             return; /* no memory: tried again with the next tick */
         }
@@ -300,6 +320,9 @@ struct hf_core_watch *hf_core_watch_open(struct hf_core *core, struct hf_bytes c
         stop_checking(core, stream);
     }
     stop_lingering(core, stream);
+    stream->is_leaving = false;
+    hf__stream_widen(core, stream, options);
+    hf__core_send_reads(core);
     watch->stream = stream;
     watch->owner = owner;
     TAILQ_INSERT_TAIL(&stream->watches, watch, in_watches);
@@ -362,11 +385,14 @@ int hf_core_subscribe(struct hf_core *core, struct hf_core_watch *watch,
 /* --- the store ---------------------------------------------------------------------------------
  */
 
-void hf_core_connected(struct hf_core *core, bool is_same_store)
+void hf_core_connected(struct hf_core *core, uint64_t life)
 {
+    bool is_same_store = core->life == 0 || core->life == life;
+    core->life = life;
     core->is_connected = true;
-    struct hf_stream *stream, *next;
-    HASH_ITER (hh, core->streams, stream, next) {
+    struct hf_table_walk walk = {0};
+    struct hf_stream *stream;
+    while ((stream = next_stream(core, &walk)) != NULL) {
         hf__stream_connected(core, stream, is_same_store);
     }
     if (!is_same_store) {
@@ -379,8 +405,9 @@ void hf_core_connected(struct hf_core *core, bool is_same_store)
 void hf_core_disconnected(struct hf_core *core)
 {
     core->is_connected = false;
-    struct hf_stream *stream, *next;
-    HASH_ITER (hh, core->streams, stream, next) {
+    struct hf_table_walk walk = {0};
+    struct hf_stream *stream;
+    while ((stream = next_stream(core, &walk)) != NULL) {
         unqueue_read(core, stream);
         hf__stream_disconnected(core, stream);
     }
@@ -456,6 +483,11 @@ static void fail_read(struct hf_core *core, struct hf_stream *stream, int result
 /* After every result: a place still in doubt is read (again), a stream that is LIVE answers. */
 static void go_on(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms)
 {
+    if (stream->is_leaving) {
+        drop_lingering(core, stream);
+        hf__core_send_reads(core);
+        return;
+    }
     if (stream->state == HF_STREAM_PLACING) {
         hf__core_want_read(core, stream);
     }
@@ -578,14 +610,12 @@ void hf_core_tick(struct hf_core *core, uint64_t now_ms)
         unqueue_read(core, stream);
         hf__core_want_read(core, stream);
     }
-    /* Each at most once: those that a read keeps go to the end. */
-    for (uint64_t n = core->counters.lingering; n > 0; n--) {
-        stream = TAILQ_FIRST(&core->lingering);
-        if (now_ms < stream->linger_until_ms) {
-            break;
-        }
+    while ((stream = TAILQ_FIRST(&core->lingering)) != NULL && now_ms >= stream->linger_until_ms) {
         drop_lingering(core, stream);
     }
+    hf_page_cache_clear(&core->pages);
+    hf_table_shrink(&core->streams);
+    hf__witnesses_tick(&core->witnesses, core->is_connected, now_ms);
     hear_witnesses(core);
     hf__core_send_reads(core);
 }
@@ -598,22 +628,25 @@ void hf_core_free(struct hf_core *core)
     assert(core->reads_open == 0);
     core->is_connected = false;
     core->config.lingering_streams_max = UINT32_MAX; /* nothing is freed inside the first walk */
-    struct hf_stream *stream, *next;
-    HASH_ITER (hh, core->streams, stream, next) {
+    struct hf_table_walk walk = {0};
+    struct hf_stream *stream;
+    while ((stream = next_stream(core, &walk)) != NULL) {
         struct hf_core_watch *watch;
         while ((watch = TAILQ_FIRST(&stream->watches)) != NULL) {
             hf_core_watch_close(core, watch, 0);
         }
     }
-    HASH_ITER (hh, core->streams, stream, next) {
+    walk = (struct hf_table_walk){0};
+    while ((stream = next_stream(core, &walk)) != NULL) {
         free_stream(core, stream);
     }
+    hf_table_clear(&core->streams);
     hf__witnesses_fini(&core->witnesses);
     free(core);
 }
 
 const struct hf_core_counters *hf_core_counters(struct hf_core *core)
 {
-    core->counters.witnesses = core->witnesses.count;
+    core->counters.witnesses = core->witnesses.table.count;
     return &core->counters;
 }

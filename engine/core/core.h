@@ -20,6 +20,8 @@
 
 #include <holdfast/engine.h>
 
+#include "hash.h"
+
 struct hf_core;
 struct hf_core_watch;
 struct hf_stream;
@@ -32,6 +34,7 @@ struct hf_core_read {
     bool with_since; /* the publication at `since` too, beyond `limit` and `bytes_max`: does the
                         store still know it? */
     struct hf_position since;
+    bool proves;  /* the result's admitted_life is needed */
     bool reverse; /* newest first */
     uint32_t limit;
     size_t bytes_max;
@@ -53,6 +56,8 @@ struct hf_core_read_result {
     struct hf_position top;
     struct hf_page *page; /* borrowed; NULL when empty */
     bool has_more;
+    uint64_t admitted_life; /* the last life into which anybody has published by then, as far as the
+                               store itself knows; 0: not known */
 };
 
 struct hf_core_effects {
@@ -77,6 +82,9 @@ struct hf_core_config {
     uint32_t reads_in_flight_max;
     uint64_t wait_ms;       /* a subscriber waits so long for the store */
     uint32_t witnesses_max; /* channels without a stream whose position is remembered */
+    size_t witnesses_bytes_max;
+    uint64_t witness_ttl_ms;     /* not renewed for so long, it is forgotten */
+    struct hf_hash_key hash_key; /* of channel names; random */
 };
 
 struct hf_core_counters {
@@ -112,9 +120,9 @@ void hf_core_each_watch(struct hf_core *core, struct hf_bytes channel,
 
 /* --- the store ----------------------------------------------------------------------------- */
 
-/* Listens are wanted anew. `is_same_store` false: it is not certain that the store still has all
- * that it acknowledged (it was restarted, or another one took over). */
-void hf_core_connected(struct hf_core *core, bool is_same_store);
+/* Listens are wanted anew. Another life than before: it is not certain that the store still has all
+ * that it acknowledged (it was restarted, or another one took over). Never 0. */
+void hf_core_connected(struct hf_core *core, uint64_t life);
 void hf_core_disconnected(struct hf_core *core); /* nothing is heard from now on */
 void hf_core_listening(struct hf_core *core, struct hf_bytes channel, uint64_t now_ms);
 void hf_core_message(struct hf_core *core, struct hf_bytes channel,

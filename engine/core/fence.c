@@ -19,18 +19,19 @@ void hf_fence_fini(struct hf_fence *fence)
     fence->peers = NULL;
 }
 
-bool hf_fence_connected(struct hf_fence *fence, uint64_t life, uint64_t now_ms)
+void hf_fence_connected(struct hf_fence *fence, uint64_t life, uint64_t admitted_life,
+                        uint64_t now_ms)
 {
-    bool is_other = life != fence->life;
+    bool is_first = fence->open_life == 0 && admitted_life != 0 && admitted_life != life;
+    fence->hello_ms = is_first ? fence->config.peer_timeout_ms : fence->config.hello_ms;
     fence->is_connected = true;
     fence->connected_ms = now_ms;
     fence->must_say = true;
-    if (is_other) {
+    if (life != fence->life) {
         fence->must_ask = true;
         fence->life = life;
         fence->is_checked = false;
     }
-    return is_other;
 }
 
 void hf_fence_disconnected(struct hf_fence *fence)
@@ -117,7 +118,7 @@ bool hf_fence_is_open(struct hf_fence *fence, uint64_t now_ms)
     if (fence->open_life == fence->life) {
         return true;
     }
-    if (!fence->is_checked || now_ms - fence->connected_ms < fence->config.hello_ms) {
+    if (!fence->is_checked || now_ms - fence->connected_ms < fence->hello_ms) {
         return false;
     }
     for (uint32_t i = 0; i < fence->count; i++) {

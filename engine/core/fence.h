@@ -12,7 +12,9 @@
  *
  * Peers are the nodes that were heard within `peer_timeout_ms`; counted from the connection,
  * because they could not be heard while the store was away. A node that has just started knows no
- * peers: it asks, and waits `hello_ms` for who answers. Pure: no clock, no I/O. One thread. */
+ * peers: it asks, and waits `hello_ms` for who answers. When nobody has admitted this life yet,
+ * others may not have noticed it: then it waits `peer_timeout_ms`, after which they are peers, or
+ * dead. Pure: no clock, no I/O. One thread. */
 #ifndef HF_CORE_FENCE_H
 #define HF_CORE_FENCE_H
 
@@ -46,8 +48,9 @@ struct hf_fence {
     struct hf_fence_peer *peers;
     uint32_t count;
     uint64_t life;      /* the store's, 0: not connected yet */
-    uint64_t open_life; /* the life for which the fence has been opened */
+    uint64_t open_life; /* the life for which the fence has been opened; 0: none yet */
     uint64_t connected_ms;
+    uint64_t hello_ms; /* from then on it waits at least so long */
     uint64_t said_ms;
     bool is_connected;
     bool is_checked; /* this node has checked `life` */
@@ -59,8 +62,11 @@ struct hf_fence {
 bool hf_fence_init(struct hf_fence *fence, const struct hf_fence_config *config);
 void hf_fence_fini(struct hf_fence *fence);
 
-/* True when this is another life than before, so that what is known must be checked. */
-bool hf_fence_connected(struct hf_fence *fence, uint64_t life, uint64_t now_ms);
+/* Another life than before: what is known must be checked.
+ * `admitted_life`: the last one for which some node's fence was open, as far as the store itself
+ * knows; 0: there was none, so there is nothing in it that it could have lost. */
+void hf_fence_connected(struct hf_fence *fence, uint64_t life, uint64_t admitted_life,
+                        uint64_t now_ms);
 void hf_fence_disconnected(struct hf_fence *fence);
 /* Everything this node knows has been compared with the present life, and mended. */
 void hf_fence_checked(struct hf_fence *fence);

@@ -4,19 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef void destroyer(void *value);
-
 /* What both kinds of shared object have in front of their public part. */
 struct shared {
     _Atomic uint32_t references;
-    _Atomic(void *) attachment[HF_ATTACHMENTS];
-    destroyer *_Atomic destroy[HF_ATTACHMENTS];
+    bool is_view;                                /* a publication that borrows its bytes */
+    _Atomic(struct hf_attachment *) attachments; /* only ever grows while there are references */
 };
 
 struct shared_publication {
     struct shared shared;
     struct hf_publication publication;
-    char bytes[];
+    union {
+        char bytes[1];             /* as many as the fields need */
+        struct hf_publication *of; /* of a view: one reference */
+    } owned;
 };
 
 struct shared_page {
@@ -29,8 +30,9 @@ struct shared_page {
 
 static void shared_init(struct shared *shared)
 {
-    memset(shared, 0, sizeof *shared);
     atomic_init(&shared->references, 1);
+    atomic_init(&shared->attachments, NULL);
+    shared->is_view = false;
 }
 
 static void shared_ref(struct shared *shared)
@@ -44,30 +46,42 @@ static bool shared_unref(struct shared *shared)
     if (atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) != 1) {
         return false;
     }
-    for (unsigned slot = 0; slot < HF_ATTACHMENTS; slot++) {
-        void *value = atomic_load_explicit(&shared->attachment[slot], memory_order_relaxed);
-        if (value != NULL) {
-            atomic_load_explicit(&shared->destroy[slot], memory_order_relaxed)(value);
-        }
+    struct hf_attachment *attachment =
+        atomic_load_explicit(&shared->attachments, memory_order_relaxed);
+    while (attachment != NULL) {
+        struct hf_attachment *next = attachment->next;
+        attachment->destroy(attachment);
+        attachment = next;
     }
     return true;
 }
 
-static void *shared_attachment(const struct shared *shared, unsigned slot)
+/* Among those that were attached before `head` and with it. */
+static struct hf_attachment *find_slot(struct hf_attachment *head, unsigned slot)
 {
-    return atomic_load_explicit(&shared->attachment[slot], memory_order_acquire);
+    while (head != NULL && head->slot != slot) {
+        head = head->next;
+    }
+    return head;
 }
 
-/* A slot has one destroyer, so it does not matter which of several attaching threads wrote it. */
-static void *shared_attach(struct shared *shared, unsigned slot, void *value, destroyer *destroy)
+static struct hf_attachment *shared_attachment(const struct shared *shared, unsigned slot)
 {
-    atomic_store_explicit(&shared->destroy[slot], destroy, memory_order_relaxed);
-    void *winner = NULL;
-    if (atomic_compare_exchange_strong_explicit(&shared->attachment[slot], &winner, value,
-                                                memory_order_acq_rel, memory_order_acquire)) {
-        return value;
-    }
-    return winner;
+    return find_slot(atomic_load_explicit(&shared->attachments, memory_order_acquire), slot);
+}
+
+static struct hf_attachment *shared_attach(struct shared *shared, struct hf_attachment *attachment)
+{
+    struct hf_attachment *head = atomic_load_explicit(&shared->attachments, memory_order_acquire);
+    do {
+        struct hf_attachment *winner = find_slot(head, attachment->slot);
+        if (winner != NULL) {
+            return winner;
+        }
+        attachment->next = head;
+    } while (!atomic_compare_exchange_weak_explicit(&shared->attachments, &head, attachment,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    return attachment;
 }
 
 static struct hf_bytes copy_bytes(char **end, struct hf_bytes bytes)
@@ -83,14 +97,14 @@ static struct hf_bytes copy_bytes(char **end, struct hf_bytes bytes)
 struct hf_publication *hf_publication_new(struct hf_position position,
                                           const struct hf_publication_fields *fields)
 {
-    size_t size =
-        sizeof(struct shared_publication) + fields->data.len + fields->info.len + fields->tags.len;
+    size_t size = offsetof(struct shared_publication, owned) + fields->data.len + fields->info.len +
+                  fields->tags.len + fields->version_epoch.len;
     struct shared_publication *self = malloc(size);
     if (self == NULL) {
         return NULL;
     }
     shared_init(&self->shared);
-    char *end = self->bytes;
+    char *end = self->owned.bytes;
     self->publication = (struct hf_publication){
         .position = position,
         .fields =
@@ -99,6 +113,7 @@ struct hf_publication *hf_publication_new(struct hf_position position,
                 .info = copy_bytes(&end, fields->info),
                 .tags = copy_bytes(&end, fields->tags),
                 .version = fields->version,
+                .version_epoch = copy_bytes(&end, fields->version_epoch),
                 .delta = fields->delta,
             },
         .size = size,
@@ -119,20 +134,45 @@ struct hf_publication *hf_publication_ref(struct hf_publication *publication)
 
 void hf_publication_unref(struct hf_publication *publication)
 {
-    if (publication != NULL && shared_unref(&publication_self(publication)->shared)) {
-        free(publication_self(publication));
+    if (publication == NULL || !shared_unref(&publication_self(publication)->shared)) {
+        return;
     }
+    struct shared_publication *self = publication_self(publication);
+    if (self->shared.is_view) {
+        hf_publication_unref(self->owned.of);
+    }
+    free(self);
 }
 
-void *hf_publication_attachment(const struct hf_publication *publication, unsigned slot)
+struct hf_publication *hf_publication_view(struct hf_publication *of)
+{
+    struct shared_publication *self = malloc(sizeof *self);
+    if (self == NULL) {
+        return NULL;
+    }
+    shared_init(&self->shared);
+    self->shared.is_view = true;
+    self->publication = *of;
+    self->owned.of = hf_publication_ref(of);
+    return &self->publication;
+}
+
+struct hf_publication *hf_publication_origin(struct hf_publication *publication)
+{
+    struct shared_publication *self = publication_self(publication);
+    return self->shared.is_view ? self->owned.of : publication;
+}
+
+struct hf_attachment *hf_publication_attachment(const struct hf_publication *publication,
+                                                unsigned slot)
 {
     return shared_attachment(&publication_self(publication)->shared, slot);
 }
 
-void *hf_publication_attach(struct hf_publication *publication, unsigned slot, void *value,
-                            destroyer *destroy)
+struct hf_attachment *hf_publication_attach(struct hf_publication *publication,
+                                            struct hf_attachment *attachment)
 {
-    return shared_attach(&publication_self(publication)->shared, slot, value, destroy);
+    return shared_attach(&publication_self(publication)->shared, attachment);
 }
 
 static struct shared_page *page_self(const struct hf_page *page)
@@ -173,12 +213,12 @@ void hf_page_unref(struct hf_page *page)
     free(self);
 }
 
-void *hf_page_attachment(const struct hf_page *page, unsigned slot)
+struct hf_attachment *hf_page_attachment(const struct hf_page *page, unsigned slot)
 {
     return shared_attachment(&page_self(page)->shared, slot);
 }
 
-void *hf_page_attach(struct hf_page *page, unsigned slot, void *value, destroyer *destroy)
+struct hf_attachment *hf_page_attach(struct hf_page *page, struct hf_attachment *attachment)
 {
-    return shared_attach(&page_self(page)->shared, slot, value, destroy);
+    return shared_attach(&page_self(page)->shared, attachment);
 }

@@ -73,8 +73,8 @@ static enum hurdle answer_from_tail(struct hf_core *core, struct hf_stream *stre
                                     struct hf_waiter *waiter)
 {
     struct hf_page *page =
-        hf_tail_cut(&stream->tail, waiter->params.since.offset, core->config.page_publications_max,
-                    core->config.page_bytes_max);
+        hf__core_cut_tail(core, stream, waiter->params.since.offset,
+                          core->config.page_publications_max, core->config.page_bytes_max);
     if (page == NULL) {
         hf__recovery_answer(core, stream, waiter, HF_ENOMEM, NULL);
         return HURDLE_NONE;
@@ -115,7 +115,8 @@ static enum hurdle answer_latest(struct hf_core *core, struct hf_stream *stream,
     if (hf_tail_at(&stream->tail, stream->position.offset) == NULL) {
         return HURDLE_BACKLOG;
     }
-    struct hf_page *page = hf_tail_cut(&stream->tail, stream->position.offset - 1, 1, SIZE_MAX);
+    struct hf_page *page =
+        hf__core_cut_tail(core, stream, stream->position.offset - 1, 1, SIZE_MAX);
     if (page == NULL) {
         hf__recovery_answer(core, stream, waiter, HF_ENOMEM, NULL);
         return HURDLE_NONE;
@@ -229,7 +230,7 @@ static void start_at(struct hf_core_read *read, struct hf_position position)
 bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf_core_read *read)
 {
     *read = (struct hf_core_read){
-        .channel = {stream->channel, stream->channel_len},
+        .channel = hf__stream_channel(stream),
         .options = stream->options,
         .limit = core->config.page_publications_max,
         .bytes_max = core->config.page_bytes_max,
@@ -244,6 +245,7 @@ bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf
         read->limit = 1;
     } else if (places && stream->has_place) {
         start_at(read, stream->position);
+        read->proves = stream->is_suspicious && stream->was_in_step;
     } else {
         const struct hf_waiter *waiter =
             oldest_waiter(stream, places ? HF_EPOCH_NONE : stream->position.epoch);

@@ -76,15 +76,23 @@ overflow:
 /* --- handing on --------------------------------------------------------------------------------
  */
 
+/* What is delivered is a view, so that the frames which are attached to it do not stay in the tail.
+ */
 static void deliver(struct hf_core *core, struct hf_stream *stream,
                     struct hf_publication *publication)
 {
+    struct hf_publication *view = NULL;
     struct hf_core_watch *watch;
     TAILQ_FOREACH (watch, &stream->watches, in_watches) {
+        if (watch->is_live && view == NULL) {
+            view = hf_publication_view(publication);
+            view = view != NULL ? view : hf_publication_ref(publication); /* no memory: as it is */
+        }
         if (watch->is_live) {
-            core->effects.deliver(core->context, watch->owner, publication);
+            core->effects.deliver(core->context, watch->owner, view);
         }
     }
+    hf_publication_unref(view);
 }
 
 /* FNV-1a by words; told apart are contents of the same place, so it need not be strong. */
@@ -188,7 +196,8 @@ static bool is_same(const struct hf_publication *a, const struct hf_publication 
 {
     return equal_bytes(a->fields.data, b->fields.data) &&
            equal_bytes(a->fields.info, b->fields.info) &&
-           equal_bytes(a->fields.tags, b->fields.tags) && a->fields.version == b->fields.version;
+           equal_bytes(a->fields.tags, b->fields.tags) && a->fields.version == b->fields.version &&
+           equal_bytes(a->fields.version_epoch, b->fields.version_epoch);
 }
 
 /* A LIVE stream hears a message that is not the next one: a repeat, or a sign that our place is in
@@ -279,7 +288,7 @@ void hf__stream_connected(struct hf_core *core, struct hf_stream *stream, bool i
         return;
     }
     hf__stream_set_state(core, stream, HF_STREAM_LISTENING);
-    core->effects.listen(core->context, (struct hf_bytes){stream->channel, stream->channel_len});
+    core->effects.listen(core->context, hf__stream_channel(stream));
 }
 
 void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream)
@@ -287,7 +296,10 @@ void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream)
     if (stream->state == HF_STREAM_OFFLINE) {
         return;
     }
-    stream->was_in_step |= stream->state == HF_STREAM_LIVE && !stream->is_checking;
+    if (stream->state == HF_STREAM_LIVE && !stream->is_checking) {
+        stream->was_in_step = true;
+        stream->in_step_life = core->life;
+    }
     hf__stream_set_state(core, stream, HF_STREAM_OFFLINE);
     hf__stream_drop_pending(stream);
     stream->read_again = false;
@@ -355,13 +367,17 @@ static bool lacks_known(const struct hf_stream *stream, const struct hf_core_rea
 
 /* Whether the result of a read from our place (stream->read_since) shows that the store has lost
  * what we saw: it is behind us, or has something else there. That our place is trimmed away shows
- * nothing, unless what remains would follow it without a hole. */
+ * nothing, unless what remains would follow it without a hole: then it may have been written after
+ * a loss. But not when nobody has published into another life than the one that we saw. */
 static bool is_refuted(const struct hf_stream *stream, const struct hf_core_read_result *result)
 {
     if (result->top.offset < stream->read_since.offset) {
         return true;
     }
-    bool must_prove = stream->is_suspicious && stream->was_in_step && stream->read_since.offset > 0;
+    bool is_of_our_life =
+        stream->in_step_life != 0 && result->admitted_life == stream->in_step_life;
+    bool must_prove = stream->is_suspicious && stream->was_in_step && !is_of_our_life &&
+                      stream->read_since.offset > 0;
     if (must_prove && result->page != NULL &&
         result->page->items[0]->position.offset == stream->read_since.offset + 1) {
         return true;
@@ -385,7 +401,7 @@ static void mend(struct hf_core *core, struct hf_stream *stream, struct hf_posit
                  struct hf_page *page)
 {
     const struct hf_core_mend mend = {
-        .channel = {stream->channel, stream->channel_len},
+        .channel = hf__stream_channel(stream),
         .options = stream->options,
         .expected = expected,
         .page = page,
@@ -429,6 +445,7 @@ static void store_went_back(struct hf_core *core, struct hf_stream *stream,
     core->counters.rollbacks_seen++;
     hf__stream_set_suspicious(core, stream, true); /* until mended, also over a lost connection */
     stream->was_in_step = true;
+    stream->in_step_life = 0;
     if (stream->state == HF_STREAM_LIVE) {
         hf__stream_set_state(core, stream, HF_STREAM_PLACING);
     }
@@ -540,7 +557,8 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
             store_went_back(core, stream, result);
             return;
         }
-        if (is_unwatched(stream) && result->has_more) {
+        bool is_ahead = result->top.offset > stream->position.offset;
+        if (is_unwatched(stream) && result->has_more && is_ahead) {
             adopt(core, stream, result, now_ms); /* nobody needs what is between */
         } else if (!catch_up(core, stream, result, now_ms)) {
             lose(core, stream);
@@ -550,6 +568,30 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
     hf__stream_set_suspicious(core, stream, false);
     stream->was_in_step = false;
     settle_place(core, stream, result, now_ms);
+}
+
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+void hf__stream_widen(struct hf_core *core, struct hf_stream *stream,
+                      const struct hf_stream_options *options)
+{
+    bool had_history = has_history(stream);
+    if (TAILQ_EMPTY(&stream->watches) && (options->history_size > 0 || !had_history)) {
+        stream->options = *options;
+    }
+    stream->options = (struct hf_stream_options){
+        .history_size = larger(stream->options.history_size, options->history_size),
+        .history_ttl_s = larger(stream->options.history_ttl_s, options->history_ttl_s),
+        .meta_ttl_s = larger(stream->options.meta_ttl_s, options->meta_ttl_s),
+    };
+    if (!had_history && has_history(stream) && stream->state == HF_STREAM_LIVE) {
+        lose(core, stream); /* what was live had no place in the stream */
+        hf__stream_set_state(core, stream, HF_STREAM_PLACING);
+        hf__core_want_read(core, stream);
+    }
 }
 
 void hf__stream_mended(struct hf_core *core, const struct hf_stream *stream, bool was_done)

@@ -15,8 +15,9 @@
  * A stream that only checks what a witness says (is_checking) does not listen: it goes from OFFLINE
  * to PLACING, and is gone when it would be LIVE.
  *
- * Lingering is a stream in any state without watches: it keeps in step until its time is over. A
- * stream without history has no place: it is LIVE as soon as it listens.
+ * Lingering is a stream in any state without watches: it keeps in step until its time is over, and
+ * is leaving (is_leaving) when it only waits for its open read. A stream without history has no
+ * place: it is LIVE as soon as it listens.
  *
  * Private to engine/core. */
 #ifndef HF_CORE_STREAM_H
@@ -25,6 +26,7 @@
 #include <sys/queue.h>
 
 #include "core/core.h"
+#include "core/page_cache.h"
 #include "core/tail.h"
 #include "core/witness.h"
 
@@ -63,10 +65,25 @@ struct hf_core_watch {
 };
 
 struct hf_stream {
-    UT_hash_handle hh; /* core->streams */
+    struct hf_table_node in_table; /* core->streams */
     struct hf_stream_options options;
-    enum hf_stream_state state;
-    bool has_place;              /* position says where we were last in step */
+    enum hf_stream_state state : 4;
+    enum hf_read_state read_state : 4;
+    bool has_place : 1;   /* position says where we were last in step */
+    bool has_tail : 1;    /* in_tails is linked */
+    bool read_again : 1;  /* something came up that the open read cannot have answered */
+    bool was_removed : 1; /* PLACING: the history was removed, do not keep what comes before LIVE */
+    bool read_places : 1; /* the open read was sent to find or confirm the place */
+    bool read_is_stale : 1; /* its result must be ignored: we were disconnected since */
+    bool read_newest : 1;   /* it asked for the newest publication only */
+    bool wants_check : 1;   /* LIVE, but a waiter doubts our place: read it again */
+    bool is_mending : 1;    /* what is open is not a read but a mend */
+    bool is_healing : 1;    /* ... that writes back, rather than one for a new epoch */
+    bool is_leaving : 1;    /* without watches; goes when what is open is back */
+    bool is_checking : 1;   /* for a witness: without watches, not listening */
+    bool is_suspicious : 1; /* the store may have lost what we saw: prove that it did not */
+    bool was_in_step : 1; /* suspicious, and our place was the store's newest when we lost sight of
+                             it */
     struct hf_position position; /* newest publication handed on */
     struct hf_tail tail;         /* ends at position */
     struct hf_position known;    /* newest acknowledged to a publisher here, if ahead of position */
@@ -79,20 +96,8 @@ struct hf_stream {
     uint32_t pending_count, pending_capacity;
     uint32_t pending_asked; /* how many of them were heard before the open read was sent */
     size_t pending_bytes;
-    bool read_again;  /* something came up that the open read cannot have answered */
-    bool was_removed; /* PLACING: the history was removed, do not keep what comes before LIVE */
 
-    enum hf_read_state read_state;
-    bool read_places;              /* the open read was sent to find or confirm the place */
-    bool read_is_stale;            /* its result must be ignored: we were disconnected since */
-    bool read_newest;              /* it asked for the newest publication only */
-    bool wants_check;              /* LIVE, but a waiter doubts our place: read it again */
-    bool is_mending;               /* what is open is not a read but a mend */
-    bool is_healing;               /* ... that writes back, rather than one for a new epoch */
-    bool is_checking;              /* for a witness: without watches, not listening */
-    bool is_suspicious;            /* the store may have lost what we saw: prove that it did not */
-    bool was_in_step;              /* suspicious, and our place was the store's newest when we lost
-                                      sight of it */
+    uint64_t in_step_life;         /* when was_in_step: the store's life then; 0: not known any more */
     struct hf_position suspect;    /* the store was found there, behind us; epoch 0: it was not */
     struct hf_position read_since; /* what the open read asked for */
     struct hf_position read_place; /* our place when it was sent */
@@ -103,13 +108,11 @@ struct hf_stream {
     struct hf_waiters waiters;
     TAILQ_HEAD(, hf_core_watch) watches;
     TAILQ_ENTRY(hf_stream) in_waiting;   /* core->waiting, when waiters is not empty */
-    TAILQ_ENTRY(hf_stream) in_lingering; /* core->lingering, when watches is empty */
+    TAILQ_ENTRY(hf_stream) in_lingering; /* core->lingering, when linger_until_ms */
     TAILQ_ENTRY(hf_stream) in_tails; /* core->tails by last growth, when the tail is not empty */
-    bool has_tail;                   /* in_tails is linked */
     uint64_t linger_until_ms;
 
-    size_t channel_len;
-    char channel[]; /* the hash key */
+    char channel[]; /* its name in the table */
 };
 TAILQ_HEAD(hf_streams, hf_stream);
 
@@ -118,13 +121,15 @@ struct hf_core {
     struct hf_core_effects effects;
     void *context; /* of the effects */
     bool is_connected;
-    struct hf_stream *streams;     /* hash by channel */
+    uint64_t life;                 /* the store's; 0: it was not there yet */
+    struct hf_table streams;       /* by channel */
     struct hf_streams reads;       /* QUEUED, first come first served */
     struct hf_streams retries;     /* whose read failed, by retry_ms */
     struct hf_streams waiting;     /* with waiters */
     struct hf_streams lingering;   /* without watches, by linger_until_ms */
     struct hf_streams tails;       /* with a tail, longest without growth first */
     struct hf_witnesses witnesses; /* of channels that have no stream */
+    struct hf_page_cache pages;    /* by stream */
     uint64_t suspicious;           /* streams that are */
     uint32_t checking;             /* streams that are */
     bool is_fenced;                /* nobody is told `recovered` */
@@ -132,11 +137,19 @@ struct hf_core {
     struct hf_core_counters counters;
 };
 
+static inline struct hf_bytes hf__stream_channel(const struct hf_stream *stream)
+{
+    return (struct hf_bytes){stream->channel, stream->in_table.len};
+}
+
 /* --- core.c ---------------------------------------------------------------------------------- */
 
 /* Accounts for the tail's growth or loss since `bytes_before`, and keeps tails_bytes_max. */
 void hf__core_tail_changed(struct hf_core *core, struct hf_stream *stream, size_t bytes_before);
 void hf__core_clear_tail(struct hf_core *core, struct hf_stream *stream);
+/* hf_tail_cut from the stream's tail; the same question gets the same page for a while. */
+struct hf_page *hf__core_cut_tail(struct hf_core *core, const struct hf_stream *stream,
+                                  uint64_t after, uint32_t limit, size_t bytes_max);
 /* Queues a read for the stream unless it has one. */
 void hf__core_want_read(struct hf_core *core, struct hf_stream *stream);
 void hf__core_send_reads(struct hf_core *core);
@@ -174,6 +187,10 @@ void hf__stream_remember_newest(struct hf_stream *stream);
 void hf__stream_extend_tail(struct hf_core *core, struct hf_stream *stream,
                             const struct hf_page *page, uint64_t now_ms);
 void hf__stream_drop_pending(struct hf_stream *stream);
+/* A watch is about to be added that wants these options: the stream serves the most that any of its
+ * watches asks for; without any, it takes them, but keeps a history that it has. */
+void hf__stream_widen(struct hf_core *core, struct hf_stream *stream,
+                      const struct hf_stream_options *options);
 
 /* --- recovery.c: answering subscribers ------------------------------------------------------- */
 

@@ -14,15 +14,8 @@ static struct hf_publication **slot(const struct hf_tail *tail, uint32_t index)
     return &tail->items[(tail->head + index) & (tail->capacity - 1)];
 }
 
-static void forget_page(struct hf_tail *tail)
-{
-    hf_page_unref(tail->page);
-    tail->page = NULL;
-}
-
 void hf_tail_clear(struct hf_tail *tail)
 {
-    forget_page(tail);
     for (uint32_t i = 0; i < tail->count; i++) {
         hf_publication_unref(*slot(tail, i));
     }
@@ -78,7 +71,6 @@ void hf_tail_append(struct hf_tail *tail, struct hf_publication *publication,
                     const struct hf_tail_limits *limits)
 {
     assert(tail->count == 0 || publication->position.offset == hf_tail_first(tail) + tail->count);
-    forget_page(tail);
     while (tail->count > 0 && (tail->count >= limits->publications_max ||
                                tail->bytes + publication->size > limits->bytes_max)) {
         drop_oldest(tail);
@@ -100,7 +92,6 @@ void hf_tail_prepend(struct hf_tail *tail, const struct hf_page *page,
         page->items[page->count - 1]->position.offset + 1 < first) {
         return;
     }
-    forget_page(tail);
     for (uint32_t i = page->count; i-- > 0;) {
         struct hf_publication *publication = page->items[i];
         if (publication->position.offset >= first) {
@@ -117,14 +108,11 @@ void hf_tail_prepend(struct hf_tail *tail, const struct hf_page *page,
     }
 }
 
-struct hf_page *hf_tail_cut(struct hf_tail *tail, uint64_t after, uint32_t limit, size_t bytes_max)
+struct hf_page *hf_tail_cut(const struct hf_tail *tail, uint64_t after, uint32_t limit,
+                            size_t bytes_max)
 {
     uint64_t first = hf_tail_first(tail);
     assert(limit > 0 && tail->count > 0 && after + 1 >= first && after + 1 - first < tail->count);
-    if (tail->page != NULL && tail->page_after == after && tail->page_limit == limit &&
-        tail->page_bytes_max == bytes_max) {
-        return hf_page_ref(tail->page);
-    }
     uint32_t begin = (uint32_t)(after + 1 - first);
     uint32_t count = 0;
     size_t bytes = 0;
@@ -144,13 +132,5 @@ struct hf_page *hf_tail_cut(struct hf_tail *tail, uint64_t after, uint32_t limit
     }
     struct hf_page *page = hf_page_new(items, count);
     free(items);
-    if (page == NULL) {
-        return NULL;
-    }
-    forget_page(tail);
-    tail->page = hf_page_ref(page);
-    tail->page_after = after;
-    tail->page_limit = limit;
-    tail->page_bytes_max = bytes_max;
     return page;
 }

@@ -15,11 +15,6 @@ struct hf_tail {
     uint32_t head; /* slot of the oldest */
     uint32_t count;
     size_t bytes; /* sum of the items' sizes */
-    /* The page that was cut last: many clients that come back ask for the same one. */
-    struct hf_page *page; /* NULL: none */
-    uint64_t page_after;  /* its bounds: first offset - 1 ... */
-    uint32_t page_limit;  /* ... and what it was cut with */
-    size_t page_bytes_max;
 };
 
 struct hf_tail_limits {
@@ -46,8 +41,8 @@ void hf_tail_prepend(struct hf_tail *tail, const struct hf_page *page,
                      const struct hf_tail_limits *limits);
 
 /* The publications after offset `after` (which must be >= first - 1 and < newest), at most `limit`
- * and about `bytes_max` (at least one). One reference for the caller; NULL: no memory. The same
- * question gets the same page while the tail does not change. */
-struct hf_page *hf_tail_cut(struct hf_tail *tail, uint64_t after, uint32_t limit, size_t bytes_max);
+ * and about `bytes_max` (at least one). One reference for the caller; NULL: no memory. */
+struct hf_page *hf_tail_cut(const struct hf_tail *tail, uint64_t after, uint32_t limit,
+                            size_t bytes_max);
 
 #endif

@@ -3,12 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-void hf__witnesses_init(struct hf_witnesses *witnesses, uint32_t max)
+void hf__witnesses_init(struct hf_witnesses *witnesses, const struct hf_witness_limits *limits,
+                        const struct hf_hash_key *hash_key)
 {
     memset(witnesses, 0, sizeof *witnesses);
+    hf_table_init(&witnesses->table, hash_key,
+                  HF_TABLE_NAME_AT(struct hf_witness, in_table, channel));
     TAILQ_INIT(&witnesses->trusted);
     TAILQ_INIT(&witnesses->doubted);
-    witnesses->max = max;
+    witnesses->limits = *limits;
 }
 
 static struct hf_witness_list *list_of(struct hf_witnesses *witnesses,
@@ -17,44 +20,76 @@ static struct hf_witness_list *list_of(struct hf_witnesses *witnesses,
     return witness->is_doubted ? &witnesses->doubted : &witnesses->trusted;
 }
 
+static size_t size_of(size_t channel_len)
+{
+    return sizeof(struct hf_witness) + channel_len;
+}
+
 void hf__witness_remove(struct hf_witnesses *witnesses, struct hf_witness *witness)
 {
     TAILQ_REMOVE(list_of(witnesses, witness), witness, in_list);
-    HASH_DELETE(hh, witnesses->table, witness);
-    witnesses->count--;
+    hf_table_remove(&witnesses->table, &witness->in_table);
+    witnesses->bytes -= size_of(witness->in_table.len);
     free(witness);
 }
 
-void hf__witnesses_fini(struct hf_witnesses *witnesses)
+static void remove_all(struct hf_witnesses *witnesses, struct hf_witness_list *list)
 {
-    struct hf_witness *witness, *next;
-    HASH_ITER (hh, witnesses->table, witness, next) {
+    struct hf_witness *witness;
+    while ((witness = TAILQ_FIRST(list)) != NULL) {
         hf__witness_remove(witnesses, witness);
     }
 }
 
+void hf__witnesses_fini(struct hf_witnesses *witnesses)
+{
+    remove_all(witnesses, &witnesses->trusted);
+    remove_all(witnesses, &witnesses->doubted);
+    hf_table_clear(&witnesses->table);
+}
+
 struct hf_witness *hf__witness_find(struct hf_witnesses *witnesses, struct hf_bytes channel)
 {
-    struct hf_witness *witness;
-    HASH_FIND(hh, witnesses->table, channel.data, channel.len, witness);
-    return witness;
+    struct hf_table_node *node = hf_table_find(&witnesses->table, channel.data, channel.len);
+    return node != NULL ? HF_TABLE_ITEM(node, struct hf_witness, in_table) : NULL;
+}
+
+struct hf_bytes hf__witness_channel(const struct hf_witness *witness)
+{
+    return (struct hf_bytes){witness->channel, witness->in_table.len};
+}
+
+/* W1; false: there is no room. */
+static bool make_room(struct hf_witnesses *witnesses, size_t bytes)
+{
+    const struct hf_witness_limits *limits = &witnesses->limits;
+    while (witnesses->table.count >= limits->max || witnesses->bytes + bytes > limits->bytes_max) {
+        struct hf_witness *oldest = TAILQ_FIRST(&witnesses->trusted);
+        if (oldest == NULL) {
+            return false; /* there are none, or all are still to be heard */
+        }
+        hf__witness_remove(witnesses, oldest);
+    }
+    return true;
 }
 
 static struct hf_witness *add(struct hf_witnesses *witnesses, struct hf_bytes channel)
 {
-    struct hf_witness *witness = calloc(1, sizeof *witness + channel.len);
+    size_t size = size_of(channel.len);
+    if (!make_room(witnesses, size)) {
+        return NULL;
+    }
+    struct hf_witness *witness = calloc(1, size);
     if (witness == NULL) {
         return NULL;
     }
-    witness->channel_len = channel.len;
     memcpy(witness->channel, channel.data, channel.len);
-    HASH_ADD_KEYPTR(hh, witnesses->table, witness->channel, witness->channel_len, witness);
-    if (witness->hh.tbl == NULL) {
+    if (!hf_table_add(&witnesses->table, &witness->in_table, channel.len)) {
         free(witness);
         return NULL;
     }
     TAILQ_INSERT_TAIL(&witnesses->trusted, witness, in_list);
-    witnesses->count++;
+    witnesses->bytes += size;
     return witness;
 }
 
@@ -69,13 +104,6 @@ void hf__witness_note(struct hf_witnesses *witnesses, struct hf_bytes channel,
 {
     struct hf_witness *witness = hf__witness_find(witnesses, channel);
     if (witness == NULL) {
-        if (witnesses->count >= witnesses->max) {
-            struct hf_witness *oldest = TAILQ_FIRST(&witnesses->trusted);
-            if (oldest == NULL) {
-                return; /* all are still to be heard */
-            }
-            hf__witness_remove(witnesses, oldest);
-        }
         witness = add(witnesses, channel);
         if (witness == NULL) {
             return;
@@ -86,6 +114,7 @@ void hf__witness_note(struct hf_witnesses *witnesses, struct hf_bytes channel,
     witness->options = *options;
     witness->position = position;
     witness->print = print;
+    witness->noted_s = (uint32_t)(witnesses->clock_ms / 1000) & INT32_MAX;
     if (!witness->is_doubted) {
         TAILQ_REMOVE(&witnesses->trusted, witness, in_list);
         TAILQ_INSERT_TAIL(&witnesses->trusted, witness, in_list);
@@ -109,4 +138,16 @@ void hf__witnesses_doubt(struct hf_witnesses *witnesses)
         witness->is_doubted = true;
     }
     TAILQ_CONCAT(&witnesses->doubted, &witnesses->trusted, in_list);
+}
+
+void hf__witnesses_tick(struct hf_witnesses *witnesses, bool is_connected, uint64_t now_ms)
+{
+    struct hf_witness *oldest;
+    witnesses->clock_ms += witnesses->ticked_ms != 0 ? now_ms - witnesses->ticked_ms : 0;
+    witnesses->ticked_ms = now_ms;
+    while (is_connected && (oldest = TAILQ_FIRST(&witnesses->trusted)) != NULL &&
+           oldest->noted_s * UINT64_C(1000) + witnesses->limits.ttl_ms <= witnesses->clock_ms) {
+        hf__witness_remove(witnesses, oldest);
+    }
+    hf_table_shrink(&witnesses->table);
 }

@@ -403,15 +403,25 @@ static void on_hello_reply(void *context, const struct hf_reply *reply)
     }
 }
 
-/* The first 16 hexadecimal digits behind "run_id:". 0: none. */
-static uint64_t parse_run_id(const char *info)
+/* The first 16 hexadecimal digits behind `name` and a colon. 0: none. */
+static uint64_t parse_id(const char *info, const char *name)
 {
-    const char *found = strstr(info, "\r\nrun_id:");
+    char line[32];
+    int len = snprintf(line, sizeof line, "\r\n%s:", name);
+    const char *found = strstr(info, line);
     char digits[17] = "";
     if (found != NULL) {
-        snprintf(digits, sizeof digits, "%s", found + strlen("\r\nrun_id:"));
+        snprintf(digits, sizeof digits, "%s", found + len);
     }
     return strtoull(digits, NULL, 16);
+}
+
+/* A process may lose what it has by following another primary for a while. Then it has another
+ * replication ID when it is a primary again. */
+static uint64_t parse_life(const char *info)
+{
+    uint64_t process = parse_id(info, "run_id");
+    return process != 0 ? process ^ parse_id(info, "master_replid") : 0;
 }
 
 static void on_info_reply(void *context, const struct hf_reply *reply)
@@ -419,7 +429,7 @@ static void on_info_reply(void *context, const struct hf_reply *reply)
     struct hf_redis_connection *connection = context;
     if (reply == NULL)
         return;
-    connection->life = reply->type == HF_REPLY_TEXT ? parse_run_id(reply->text) : 0;
+    connection->life = reply->type == HF_REPLY_TEXT ? parse_life(reply->text) : 0;
     while (connection->life == 0) /* not told, perhaps not permitted */
         connection->life = next_random(connection);
 }
@@ -468,7 +478,8 @@ static bool send_auth(struct hf_redis_connection *connection)
 static bool send_scripts(struct hf_redis_connection *connection)
 {
     if (connection->config.has_scripts &&
-        !hf_redis_connection_command(connection, on_info_reply, connection, "INFO", "server", NULL))
+        !hf_redis_connection_command(connection, on_info_reply, connection, "INFO", "server",
+                                     "replication", NULL))
         return false;
     for (size_t i = 0; connection->config.has_scripts && i < HF_SCRIPTS; i++) {
         if (!hf_redis_connection_command(connection, on_script_reply, connection, "SCRIPT", "LOAD",

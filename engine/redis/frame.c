@@ -87,6 +87,8 @@ size_t hf_frame_head(const struct hf_publication_fields *fields, char head[HF_FR
         at = write_attribute(at, 't', fields->tags.len);
     if (fields->version > 0)
         at = write_attribute(at, 'v', fields->version);
+    if (fields->version > 0 && fields->version_epoch.len > 0)
+        at = write_attribute(at, 'e', fields->version_epoch.len);
     if (fields->delta) {
         *at++ = ' ';
         *at++ = 'd';
@@ -120,7 +122,7 @@ int hf_frame_parse(const char **cursor, const char *end, struct hf_position *pos
                    struct hf_publication_fields *fields)
 {
     const char *at = *cursor;
-    uint64_t data_len, info_len, tags_len;
+    uint64_t data_len, info_len, tags_len, epoch_len = 0;
 
     memset(fields, 0, sizeof *fields);
     if (!read_position(&at, end, position))
@@ -130,7 +132,8 @@ int hf_frame_parse(const char **cursor, const char *end, struct hf_position *pos
     if (at == end || *at++ != ' ' || !read_number(&at, end, &data_len))
         return HF_EINVAL;
     if (!read_attribute(&at, end, 'i', &info_len) || !read_attribute(&at, end, 't', &tags_len) ||
-        !read_attribute(&at, end, 'v', &fields->version))
+        !read_attribute(&at, end, 'v', &fields->version) ||
+        (fields->version > 0 && !read_attribute(&at, end, 'e', &epoch_len)))
         return HF_EINVAL;
     if (end - at >= 2 && at[0] == ' ' && at[1] == 'd') {
         fields->delta = true;
@@ -140,7 +143,8 @@ int hf_frame_parse(const char **cursor, const char *end, struct hf_position *pos
         return HF_EINVAL;
     if (!read_bytes(&at, end, data_len, &fields->data) ||
         !read_bytes(&at, end, info_len, &fields->info) ||
-        !read_bytes(&at, end, tags_len, &fields->tags))
+        !read_bytes(&at, end, tags_len, &fields->tags) ||
+        !read_bytes(&at, end, epoch_len, &fields->version_epoch))
         return HF_EINVAL;
     *cursor = at;
     return HF_OK;

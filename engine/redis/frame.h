@@ -4,9 +4,10 @@
  *             / "removed" LF                 the channel's entries were removed
  *             / "join" LF info               a client has joined the channel (presence.h)
  *             / "leave" LF info              ... or left it
- *   frame     = position head LF data info tags
+ *   frame     = position head LF data info tags version_epoch
  *   position  = epoch "-" offset             "0-0" for a publication without history
- *   head      = SP data_len [ SP "i" info_len ] [ SP "t" tags_len ] [ SP "v" version ] [ SP "d" ]
+ *   head      = SP data_len [ SP "i" info_len ] [ SP "t" tags_len ]
+ *               [ SP "v" version [ SP "e" version_epoch_len ] ] [ SP "d" ]
  *
  * Numbers are decimal without leading zeros; those behind a letter are never 0; "d" asks for delta
  * delivery. So `redis-cli SUBSCRIBE` shows `1763714901000000-7 13
@@ -21,7 +22,7 @@
 #include <holdfast/publication.h>
 
 #define HF_POSITION_TEXT_SIZE   42  /* two uint64_t, the dash and the NUL */
-#define HF_FRAME_HEAD_SIZE      104 /* four numbers of 20 digits with their marks, the NUL */
+#define HF_FRAME_HEAD_SIZE      128 /* five numbers of 20 digits with their marks, the NUL */
 #define HF_FRAME_NO_HISTORY     "0-0"
 #define HF_FRAME_NO_HISTORY_LEN 3
 #define HF_FRAME_REMOVED        "removed\n"

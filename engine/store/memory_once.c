@@ -4,45 +4,53 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#define HASH_NONFATAL_OOM            1
-#define uthash_nonfatal_oom(element) ((element)->len = SIZE_MAX)
-#include <uthash.h>
+#include "table.h"
 
 #define SWEEP_PARTS 64 /* calls for all entries */
 #define SWEEP_MIN   256
 
-enum kind { KEY = 'k', VERSION = 'v' };
+enum kind { KEY, VERSION, KINDS };
 
 struct hf_memory_once_entry {
-    UT_hash_handle hh;                          /* once->entries */
+    struct hf_table_node in_table;              /* once->tables[kind] */
     TAILQ_ENTRY(hf_memory_once_entry) in_sweep; /* once->sweep */
     uint64_t expires_ms;
     struct hf_position position; /* KEY */
     uint64_t version;            /* VERSION */
     char *version_epoch;
-    size_t version_epoch_len;
-    size_t len;
-    char name[]; /* the hash key: kind, length of the channel, channel, idempotency key */
+    uint32_t version_epoch_len;
+    uint32_t kind;
+    char name[]; /* length of the channel, channel, idempotency key */
 };
 
 struct hf_memory_once {
-    struct hf_memory_once_entry *entries;
+    struct hf_hash_key hash_key;
+    struct hf_table tables[KINDS];
+    uint32_t limits[KINDS];
     TAILQ_HEAD(, hf_memory_once_entry) sweep; /* the longest unvisited first */
 };
 
 static void forget(struct hf_memory_once *once, struct hf_memory_once_entry *entry)
 {
-    HASH_DEL(once->entries, entry); /* NOLINT(clang-analyzer-core.NullDereference): uthash */
+    hf_table_remove(&once->tables[entry->kind], &entry->in_table);
     TAILQ_REMOVE(&once->sweep, entry, in_sweep);
     free(entry->version_epoch);
     free(entry);
 }
 
-struct hf_memory_once *hf_memory_once_new(void)
+struct hf_memory_once *hf_memory_once_new(uint32_t keys_max, uint32_t versions_max)
 {
     struct hf_memory_once *once = calloc(1, sizeof *once);
-    if (once != NULL)
-        TAILQ_INIT(&once->sweep);
+    if (once == NULL || !hf_hash_key_new(&once->hash_key)) {
+        free(once);
+        return NULL;
+    }
+    once->limits[KEY] = keys_max;
+    once->limits[VERSION] = versions_max;
+    for (int kind = 0; kind < KINDS; kind++)
+        hf_table_init(&once->tables[kind], &once->hash_key,
+                      HF_TABLE_NAME_AT(struct hf_memory_once_entry, in_table, name));
+    TAILQ_INIT(&once->sweep);
     return once;
 }
 
@@ -52,12 +60,13 @@ void hf_memory_once_free(struct hf_memory_once *once)
         return;
     while (!TAILQ_EMPTY(&once->sweep))
         forget(once, TAILQ_FIRST(&once->sweep));
+    for (int kind = 0; kind < KINDS; kind++)
+        hf_table_clear(&once->tables[kind]);
     free(once);
 }
 
-static void write_name(char *name, enum kind kind, struct hf_bytes channel, struct hf_bytes key)
+static void write_name(char *name, struct hf_bytes channel, struct hf_bytes key)
 {
-    *name++ = (char)kind;
     memcpy(name, &channel.len, sizeof channel.len);
     name += sizeof channel.len;
     memcpy(name, channel.data, channel.len);
@@ -70,25 +79,27 @@ static int get(struct hf_memory_once *once, enum kind kind, struct hf_bytes chan
                struct hf_bytes key, uint64_t now_ms, struct hf_memory_once_entry **entry,
                bool *is_new)
 {
-    size_t len = 1 + sizeof channel.len + channel.len + key.len;
-    struct hf_memory_once_entry *found, *made = calloc(1, sizeof *made + len);
+    struct hf_table *table = &once->tables[kind];
+    size_t len = sizeof channel.len + channel.len + key.len;
+    struct hf_memory_once_entry *made = calloc(1, sizeof *made + len);
     if (made == NULL)
         return HF_ENOMEM;
-    made->len = len;
-    write_name(made->name, kind, channel, key);
-    HASH_FIND(hh, once->entries, made->name, len, found);
+    made->kind = kind;
+    write_name(made->name, channel, key);
+    struct hf_table_node *node = hf_table_find(table, made->name, len);
+    struct hf_memory_once_entry *found =
+        node != NULL ? HF_TABLE_ITEM(node, struct hf_memory_once_entry, in_table) : NULL;
     if (found != NULL && now_ms >= found->expires_ms) {
         forget(once, found);
         found = NULL;
     }
     *is_new = found == NULL;
-    if (found != NULL || HASH_COUNT(once->entries) >= HF_MEMORY_ONCE_MAX) {
+    if (found != NULL || table->count >= once->limits[kind]) {
         free(made);
         *entry = found;
         return found != NULL ? HF_OK : HF_ELIMIT;
     }
-    HASH_ADD_KEYPTR(hh, once->entries, made->name, len, made);
-    if (made->len == SIZE_MAX) {
+    if (!hf_table_add(table, &made->in_table, len)) {
         free(made);
         return HF_ENOMEM;
     }
@@ -100,7 +111,7 @@ static int get(struct hf_memory_once *once, enum kind kind, struct hf_bytes chan
 static bool is_outdated(const struct hf_memory_once_entry *last,
                         const struct hf_store_publish *request)
 {
-    const struct hf_bytes epoch = request->version_epoch;
+    const struct hf_bytes epoch = request->fields.version_epoch;
     return last->version >= request->fields.version &&
            (epoch.len == 0 || (epoch.len == last->version_epoch_len &&
                                memcmp(epoch.data, last->version_epoch, epoch.len) == 0));
@@ -121,7 +132,7 @@ static int claim_version(struct hf_memory_once *once, struct hf_store_publish *r
                          struct hf_position top, uint64_t now_ms,
                          struct hf_memory_once_claim *claim)
 {
-    const struct hf_bytes epoch = request->version_epoch;
+    const struct hf_bytes epoch = request->fields.version_epoch;
     int rc = get(once, VERSION, request->channel, (struct hf_bytes){0}, now_ms, &claim->version,
                  &claim->is_version_new);
     if (rc != HF_OK)
@@ -182,14 +193,14 @@ void hf_memory_once_end(struct hf_memory_once *once, const struct hf_store_publi
         free(claim->version->version_epoch);
         claim->version->version = request->fields.version;
         claim->version->version_epoch = claim->version_epoch;
-        claim->version->version_epoch_len = request->version_epoch.len;
+        claim->version->version_epoch_len = (uint32_t)request->fields.version_epoch.len;
         claim->version->expires_ms = now_ms + (uint64_t)request->options.meta_ttl_s * 1000;
     }
 }
 
 void hf_memory_once_sweep(struct hf_memory_once *once, uint64_t now_ms)
 {
-    size_t count = HASH_COUNT(once->entries);
+    size_t count = (size_t)once->tables[KEY].count + once->tables[VERSION].count;
     size_t visits = count / SWEEP_PARTS > SWEEP_MIN ? count / SWEEP_PARTS : SWEEP_MIN;
     for (size_t i = 0; i < visits && i < count; i++) {
         struct hf_memory_once_entry *entry = TAILQ_FIRST(&once->sweep);
@@ -198,4 +209,6 @@ void hf_memory_once_sweep(struct hf_memory_once *once, uint64_t now_ms)
         if (now_ms >= entry->expires_ms)
             forget(once, entry);
     }
+    for (int kind = 0; kind < KINDS; kind++)
+        hf_table_shrink(&once->tables[kind]);
 }

@@ -1,12 +1,10 @@
 /* Once: what the memory store remembers so that a publication is not published twice: idempotency
  * keys with the position that they were given, and the last version of each channel. Loop thread.
- * At most HF_MEMORY_ONCE_MAX entries; then a publish that needs another one gets HF_ELIMIT. */
+ * Of each kind there is a most; then a publish that needs another one gets HF_ELIMIT. */
 #ifndef HF_STORE_MEMORY_ONCE_H
 #define HF_STORE_MEMORY_ONCE_H
 
 #include "store/store.h"
-
-#define HF_MEMORY_ONCE_MAX 1000000
 
 struct hf_memory_once;
 struct hf_memory_once_entry;
@@ -18,7 +16,8 @@ struct hf_memory_once_claim {
     char *version_epoch; /* to become the version's */
 };
 
-struct hf_memory_once *hf_memory_once_new(void); /* NULL: no memory */
+/* NULL: no memory or no randomness. */
+struct hf_memory_once *hf_memory_once_new(uint32_t keys_max, uint32_t versions_max);
 void hf_memory_once_free(struct hf_memory_once *once);
 
 /* Looks whether the request is to be published, and then reserves what remembering it needs, so

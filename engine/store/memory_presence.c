@@ -4,23 +4,20 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#define HASH_NONFATAL_OOM            1
-#define uthash_nonfatal_oom(element) ((element)->len = SIZE_MAX)
-#include <uthash.h>
+#include "table.h"
 
 struct room;
 
 /* A user with at least one member in the room. */
 struct user {
-    UT_hash_handle hh; /* room->users */
+    struct hf_table_node in_table; /* room->users */
     TAILQ_HEAD(, member) waiting;
     size_t members;
-    size_t len;
-    char name[]; /* the hash key */
+    char name[];
 };
 
 struct member {
-    UT_hash_handle hh; /* room->members */
+    struct hf_table_node in_table; /* room->members */
     struct room *room;
     struct user *user;
     TAILQ_ENTRY(member) in_order; /* presence->present, or presence->waiting */
@@ -30,22 +27,20 @@ struct member {
     bool tells;                   /* while it waits: its leave is told */
     char *info;                   /* owned; info_len bytes */
     size_t info_len;
-    size_t len;
-    char client[]; /* the hash key */
+    char client[];
 };
 TAILQ_HEAD(members, member);
 
 /* A channel with members. */
 struct room {
-    UT_hash_handle hh; /* presence->rooms */
-    struct member *members;
-    struct user *users;
-    size_t len;
-    char name[]; /* the hash key */
+    struct hf_table_node in_table; /* presence->rooms */
+    struct hf_table members, users;
+    char name[];
 };
 
 struct hf_memory_presence {
-    struct room *rooms;
+    struct hf_hash_key hash_key;
+    struct hf_table rooms;
     struct members present; /* by expires_ms: each is put at the end for the same time */
     struct members waiting; /* by expires_ms */
     uint32_t ttl_ms;
@@ -66,9 +61,8 @@ static void *new_keyed(size_t size, size_t key_at, struct hf_bytes key)
 
 static struct room *find_room(const struct hf_memory_presence *presence, struct hf_bytes name)
 {
-    struct room *room;
-    HASH_FIND(hh, presence->rooms, name.data, name.len, room);
-    return room;
+    struct hf_table_node *node = hf_table_find(&presence->rooms, name.data, name.len);
+    return node != NULL ? HF_TABLE_ITEM(node, struct room, in_table) : NULL;
 }
 
 static struct room *room_of(struct hf_memory_presence *presence, struct hf_bytes name)
@@ -79,9 +73,10 @@ static struct room *room_of(struct hf_memory_presence *presence, struct hf_bytes
     room = new_keyed(sizeof *room, offsetof(struct room, name), name);
     if (room == NULL)
         return NULL;
-    room->len = name.len;
-    HASH_ADD_KEYPTR(hh, presence->rooms, room->name, name.len, room);
-    if (room->len == SIZE_MAX) {
+    hf_table_init(&room->members, &presence->hash_key,
+                  HF_TABLE_NAME_AT(struct member, in_table, client));
+    hf_table_init(&room->users, &presence->hash_key, HF_TABLE_NAME_AT(struct user, in_table, name));
+    if (!hf_table_add(&presence->rooms, &room->in_table, name.len)) {
         free(room);
         return NULL;
     }
@@ -90,19 +85,18 @@ static struct room *room_of(struct hf_memory_presence *presence, struct hf_bytes
 
 static void settle_room(struct hf_memory_presence *presence, struct room *room)
 {
-    if (room->members == NULL && room->users == NULL) {
-        HASH_DEL(presence->rooms, room);
+    if (room->members.count == 0 && room->users.count == 0) {
+        hf_table_clear(&room->members);
+        hf_table_clear(&room->users);
+        hf_table_remove(&presence->rooms, &room->in_table);
         free(room);
     }
 }
 
 static struct user *find_user(const struct room *room, struct hf_bytes name)
 {
-    /* uthash takes no NULL key, and the empty user is one like others. */
-    const char *key = name.len > 0 ? name.data : "";
-    struct user *user;
-    HASH_FIND(hh, room->users, key, name.len, user);
-    return user;
+    struct hf_table_node *node = hf_table_find(&room->users, name.data, name.len);
+    return node != NULL ? HF_TABLE_ITEM(node, struct user, in_table) : NULL;
 }
 
 static struct user *user_of(struct room *room, struct hf_bytes name)
@@ -114,9 +108,7 @@ static struct user *user_of(struct room *room, struct hf_bytes name)
     if (user == NULL)
         return NULL;
     TAILQ_INIT(&user->waiting);
-    user->len = name.len;
-    HASH_ADD_KEYPTR(hh, room->users, user->name, name.len, user);
-    if (user->len == SIZE_MAX) {
+    if (!hf_table_add(&room->users, &user->in_table, name.len)) {
         free(user);
         return NULL;
     }
@@ -126,16 +118,16 @@ static struct user *user_of(struct room *room, struct hf_bytes name)
 static void settle_user(struct room *room, struct user *user)
 {
     if (user->members == 0) {
-        HASH_DEL(room->users, user);
+        hf_table_remove(&room->users, &user->in_table);
+        hf_table_shrink(&room->users);
         free(user);
     }
 }
 
 static struct member *find_member(const struct room *room, struct hf_bytes client)
 {
-    struct member *member;
-    HASH_FIND(hh, room->members, client.data, client.len, member);
-    return member;
+    struct hf_table_node *node = hf_table_find(&room->members, client.data, client.len);
+    return node != NULL ? HF_TABLE_ITEM(node, struct member, in_table) : NULL;
 }
 
 static struct member *member_new(struct room *room, struct user *user, struct hf_bytes client)
@@ -143,9 +135,7 @@ static struct member *member_new(struct room *room, struct user *user, struct hf
     struct member *member = new_keyed(sizeof *member, offsetof(struct member, client), client);
     if (member == NULL)
         return NULL;
-    member->len = client.len;
-    HASH_ADD_KEYPTR(hh, room->members, member->client, client.len, member);
-    if (member->len == SIZE_MAX) {
+    if (!hf_table_add(&room->members, &member->in_table, client.len)) {
         free(member);
         return NULL;
     }
@@ -192,7 +182,8 @@ static void member_free(struct hf_memory_presence *presence, struct member *memb
     struct room *room = member->room;
     struct user *user = member->user;
     take_from_order(presence, member);
-    HASH_DEL(room->members, member);
+    hf_table_remove(&room->members, &member->in_table);
+    hf_table_shrink(&room->members);
     user->members--;
     settle_user(room, user);
     free(member->info);
@@ -202,8 +193,9 @@ static void member_free(struct hf_memory_presence *presence, struct member *memb
 
 static void tell_leave(const struct hf_memory_presence *presence, const struct member *member)
 {
-    presence->tell(presence->context, (struct hf_bytes){member->room->name, member->room->len},
-                   false, (struct hf_bytes){member->info, member->info_len});
+    presence->tell(presence->context,
+                   (struct hf_bytes){member->room->name, member->room->in_table.len}, false,
+                   (struct hf_bytes){member->info, member->info_len});
 }
 
 static void keep(struct hf_memory_presence *presence, struct member *member, uint64_t now_ms)
@@ -240,6 +232,7 @@ void hf_memory_presence_sweep(struct hf_memory_presence *presence, uint64_t now_
             tell_leave(presence, member);
         member_free(presence, member);
     }
+    hf_table_shrink(&presence->rooms);
 }
 
 /* --- actions -------------------------------------------------------------------------------- */
@@ -360,17 +353,21 @@ static struct hf_bytes put(char **end, const char *data, size_t len)
 static int read_entries(const struct room *room, struct hf_store_presence_read *request)
 {
     size_t size = 0;
-    struct member *member, *next;
-    HASH_ITER (hh, room->members, member, next) {
-        size += sizeof(struct hf_present_client) + member->len + member->info_len;
+    struct hf_table_walk walk = {0};
+    const struct hf_table_node *node;
+    while ((node = hf_table_next(&room->members, &walk)) != NULL) {
+        const struct member *member = HF_TABLE_ITEM(node, struct member, in_table);
+        size += sizeof(struct hf_present_client) + node->len + member->info_len;
     }
     struct hf_present_client *entries = malloc(size > 0 ? size : 1);
     if (entries == NULL)
         return HF_ENOMEM;
-    char *text = (char *)(entries + HASH_COUNT(room->members));
-    HASH_ITER (hh, room->members, member, next) {
+    char *text = (char *)(entries + room->members.count);
+    walk = (struct hf_table_walk){0};
+    while ((node = hf_table_next(&room->members, &walk)) != NULL) {
+        const struct member *member = HF_TABLE_ITEM(node, struct member, in_table);
         struct hf_present_client *entry = &entries[request->count++];
-        entry->client = put(&text, member->client, member->len);
+        entry->client = put(&text, member->client, node->len);
         entry->info = put(&text, member->info, member->info_len);
     }
     request->entries = entries;
@@ -389,8 +386,8 @@ int hf_memory_presence_read(struct hf_memory_presence *presence,
         return HF_OK;
     if (request->wants_entries)
         return read_entries(room, request);
-    request->clients = HASH_COUNT(room->members);
-    request->users = HASH_COUNT(room->users);
+    request->clients = room->members.count;
+    request->users = room->users.count;
     return HF_OK;
 }
 
@@ -402,6 +399,12 @@ struct hf_memory_presence *hf_memory_presence_new(uint32_t ttl_ms, hf_memory_pre
     struct hf_memory_presence *presence = calloc(1, sizeof *presence);
     if (presence == NULL)
         return NULL;
+    if (!hf_hash_key_new(&presence->hash_key)) {
+        free(presence);
+        return NULL;
+    }
+    hf_table_init(&presence->rooms, &presence->hash_key,
+                  HF_TABLE_NAME_AT(struct room, in_table, name));
     presence->ttl_ms = ttl_ms;
     presence->tell = tell;
     presence->context = context;
@@ -419,5 +422,6 @@ void hf_memory_presence_free(struct hf_memory_presence *presence)
         member_free(presence, member);
     while ((member = TAILQ_FIRST(&presence->waiting)) != NULL)
         member_free(presence, member);
+    hf_table_clear(&presence->rooms);
     free(presence);
 }

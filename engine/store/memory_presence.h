@@ -13,7 +13,7 @@ struct hf_memory_presence;
 typedef void hf_memory_presence_tell(void *context, struct hf_bytes channel, bool is_join,
                                      struct hf_bytes info);
 
-/* NULL: no memory. */
+/* NULL: no memory or no randomness. */
 struct hf_memory_presence *hf_memory_presence_new(uint32_t ttl_ms, hf_memory_presence_tell *tell,
                                                   void *context);
 void hf_memory_presence_free(struct hf_memory_presence *presence); /* NULL is allowed */

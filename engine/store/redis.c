@@ -333,6 +333,7 @@ static void store_admit(struct hf_store *base, uint64_t life)
     if (store->is_closing || store->admitted_life == life)
         return;
     store->admitted_life = life;
+    hf_redis_life_admit(store);
     TAILQ_FOREACH (op, &store->waiting, in_waiting)
         hf_redis_channel_settle(op->channel);
 }
@@ -389,7 +390,7 @@ static void store_publish(struct hf_store *base, struct hf_store_publish *reques
         op->request.publish = request;
     if (enqueue(store, op, request->channel,
                 fields->data.len + fields->info.len + fields->tags.len + request->channel.len +
-                    request->idempotency_key.len + request->version_epoch.len,
+                    request->idempotency_key.len + request->fields.version_epoch.len,
                 options->history_size > 0 && !has_ttl ? HF_EINVAL : HF_OK) != HF_OK) {
         request->internal[0] = store->failed_publishes;
         store->failed_publishes = request;
@@ -565,6 +566,7 @@ static void store_flush(struct hf_store *base)
         return;
     hf_redis_pubsub_flush(store);
     hf_redis_send_ready(store);
+    hf_redis_channels_trim(store);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *context)
@@ -605,6 +607,7 @@ static void on_commands_ready(void *context)
         hold(store);
     if (store->is_up && hf_redis_connection_life(store->commands) != store->up_life)
         hf_redis_connection_break(store->pubsub, "the commands go to another server than before");
+    hf_redis_life_ask(store);
     /* Whether this server still is the one that delivers is asked at once. */
     hf_redis_probe(store);
     hf_redis_schedule(store);
@@ -615,6 +618,7 @@ static void on_commands_closed(void *context, const char *reason)
 {
     struct hf_redis_store *store = context;
     store->is_probe_open = false;
+    store->is_life_known = false;
     log_closed(store, reason);
 }
 
@@ -790,8 +794,11 @@ static bool make_names(struct hf_redis_store *store)
     if (store->address.db != 0)
         snprintf(db, sizeof db, "db%u:", store->address.db);
     if (getrandom(&node, sizeof node, 0) != sizeof node ||
-        getrandom(&store->node, sizeof store->node, 0) != sizeof store->node)
+        getrandom(&store->node, sizeof store->node, 0) != sizeof store->node ||
+        !hf_hash_key_new(&store->hash_key))
         return false;
+    hf_table_init(&store->channels, &store->hash_key,
+                  HF_TABLE_NAME_AT(struct hf_redis_channel, in_table, name));
     store->bus = hf_redis_channel_new(store, (struct hf_bytes){0});
     if (store->bus == NULL)
         return false;
@@ -799,6 +806,7 @@ static bool make_names(struct hf_redis_store *store)
     snprintf(store->probe_name, sizeof store->probe_name, "%s%.128s:probe:%016llx", db, prefix,
              (unsigned long long)node);
     snprintf(store->bus_name, sizeof store->bus_name, "%s%.128s:bus", db, prefix);
+    snprintf(store->life_key, sizeof store->life_key, "%.128s:life", prefix);
     return make_node_names(store, db, prefix) &&
            make_prefix(&store->stream_prefix, prefix, ":stream:") &&
            make_prefix(&store->meta_prefix, prefix, ":meta:") &&

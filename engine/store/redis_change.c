@@ -131,10 +131,10 @@ static bool send_mend(struct hf_redis_channel *channel, bool with_text)
     const struct hf_script *script = &hf_scripts[HF_SCRIPT_STREAM_MEND];
     const uint32_t count = request->page != NULL ? request->page->count : 0;
     size_t arguments = 8;
-    size_t size = hf_redis_script_size(script, with_text) +
-                  key_size(channel, &store->stream_prefix) +
-                  key_size(channel, &store->meta_prefix) +
-                  HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len) + 7 * HF_REDIS_ARGUMENT_SIZE(20);
+    size_t size =
+        hf_redis_script_size(script, with_text) + key_size(channel, &store->stream_prefix) +
+        key_size(channel, &store->meta_prefix) + key_size(channel, &store->version_prefix) +
+        HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len) + 7 * HF_REDIS_ARGUMENT_SIZE(20);
     for (uint32_t i = 0; i < count; i++) {
         size += hf_redis_publication_size_max(&request->page->items[i]->fields);
         arguments += hf_redis_publication_arguments(&request->page->items[i]->fields);
@@ -143,16 +143,17 @@ static bool send_mend(struct hf_redis_channel *channel, bool with_text)
     char *at = hf_redis_connection_reserve(store->commands, size);
     if (at == NULL)
         return false;
-    at = hf_redis_write_script(at, script, with_text, 2, arguments);
+    at = hf_redis_write_script(at, script, with_text, 3, arguments);
     at = write_key(at, channel, &store->stream_prefix);
     at = write_key(at, channel, &store->meta_prefix);
+    at = write_key(at, channel, &store->version_prefix);
     at = hf_redis_write_bytes(at, store->db_prefix.text, store->db_prefix.len);
     at = hf_redis_write_number(at, request->expected.epoch);
     at = hf_redis_write_number(at, request->expected.offset);
     at = hf_redis_write_number(at, request->options.history_size);
     at = hf_redis_write_text(at, hf_redis_trim(request->options.history_size));
-    at = hf_redis_write_number(at, hf_redis_stream_ttl(request->options.history_ttl_s));
-    at = hf_redis_write_number(at, request->options.meta_ttl_s);
+    at = hf_redis_write_number(at, hf_redis_ttl(request->options.history_ttl_s));
+    at = hf_redis_write_number(at, hf_redis_ttl(request->options.meta_ttl_s));
     at = hf_redis_write_number(at, count);
     for (uint32_t i = 0; i < count; i++)
         at = hf_redis_write_publication(at, &request->page->items[i]->fields);

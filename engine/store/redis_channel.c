@@ -7,9 +7,15 @@
 struct hf_redis_channel *hf_redis_channel_find(struct hf_redis_store *store, const char *name,
                                                size_t len)
 {
-    struct hf_redis_channel *channel;
-    HASH_FIND(hh, store->channels, name, len, channel);
-    return channel;
+    struct hf_table_node *node = hf_table_find(&store->channels, name, len);
+    return node != NULL ? HF_TABLE_ITEM(node, struct hf_redis_channel, in_table) : NULL;
+}
+
+struct hf_redis_channel *hf_redis_channel_next(const struct hf_redis_store *store,
+                                               struct hf_table_walk *walk)
+{
+    struct hf_table_node *node = hf_table_next(&store->channels, walk);
+    return node != NULL ? HF_TABLE_ITEM(node, struct hf_redis_channel, in_table) : NULL;
 }
 
 struct hf_redis_channel *hf_redis_channel_new(struct hf_redis_store *store, struct hf_bytes name)
@@ -40,8 +46,7 @@ struct hf_redis_channel *hf_redis_channel_get(struct hf_redis_store *store, stru
     channel = hf_redis_channel_new(store, name);
     if (channel == NULL)
         return NULL;
-    HASH_ADD_KEYPTR(hh, store->channels, channel->name, channel->len, channel);
-    if (channel->store == NULL) {
+    if (!hf_table_add(&store->channels, &channel->in_table, channel->len)) {
         free(channel);
         return NULL;
     }
@@ -50,7 +55,7 @@ struct hf_redis_channel *hf_redis_channel_get(struct hf_redis_store *store, stru
 
 static void channel_free(struct hf_redis_store *store, struct hf_redis_channel *channel)
 {
-    HASH_DEL(store->channels, channel);
+    hf_table_remove(&store->channels, &channel->in_table);
     free(channel);
 }
 
@@ -89,20 +94,32 @@ void hf_redis_channel_settle(struct hf_redis_channel *channel)
     }
     TAILQ_INSERT_TAIL(&store->idle, channel, in_idle);
     channel->is_idle = true;
-    if (store->idle_count++ == HF_IDLE_CHANNELS_MAX) {
-        struct hf_redis_channel *oldest = TAILQ_FIRST(&store->idle);
+    channel->idle_s = (uint32_t)(hf_redis_now_ms() / 1000);
+    store->idle_count++;
+}
+
+void hf_redis_channels_trim(struct hf_redis_store *store)
+{
+    const struct hf_engine_config *config = store->config;
+    uint64_t now_ms = hf_redis_now_ms();
+    struct hf_redis_channel *oldest;
+    while ((oldest = TAILQ_FIRST(&store->idle)) != NULL &&
+           (store->idle_count > config->idle_channels_max ||
+            oldest->idle_s * UINT64_C(1000) + config->idle_channel_ttl_ms <= now_ms)) {
         TAILQ_REMOVE(&store->idle, oldest, in_idle);
         store->idle_count--;
         channel_free(store, oldest);
     }
+    hf_table_shrink(&store->channels);
 }
 
 void hf_redis_channels_free(struct hf_redis_store *store)
 {
-    struct hf_redis_channel *channel, *next;
-    HASH_ITER (hh, store->channels, channel, next) {
+    struct hf_table_walk walk = {0};
+    struct hf_redis_channel *channel;
+    while ((channel = hf_redis_channel_next(store, &walk)) != NULL)
         channel_free(store, channel);
-    }
+    hf_table_clear(&store->channels);
     free(store->bus);
     free(store->presence);
 }

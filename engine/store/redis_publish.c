@@ -1,7 +1,8 @@
 /* Redis store: publishes. */
 #include "store/redis_store.h"
 
-#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +13,14 @@
  * costs up to a third of a publication; see lua/stream_publish.lua for the smaller ones. */
 #define TRIM_EXACT_MAX 999
 
-#define CALL_ARGUMENTS  5 /* before the groups */
-#define GROUP_ARGUMENTS 2 /* of a channel, before its publications */
+#define CALL_ARGUMENTS  4 /* before the groups */
 #define FRAME_ARGUMENTS 2 /* of a publication, before its fields */
+
+/* Keys expire so much later than asked, so that it need not be set with each publication; those
+ * with a short life exactly when asked. */
+#define TTL_SLACK_S        1
+#define TTL_WITH_SLACK_MIN 16
+#define TTLS_SIZE          48 /* two of them, with what stands between and behind */
 
 /* One EVALSHA: the first `in_flight` operations of each of its channels. */
 struct hf_redis_call {
@@ -73,49 +79,58 @@ static void finish_call(struct hf_redis_call *call, int result)
 
 static bool send_call(struct hf_redis_call *call, bool with_text);
 
+/* Of one channel, when the call as a whole has been carried out. */
+static void take_answer(struct hf_redis_channel *channel, const struct hf_reply *answer)
+{
+    struct hf_position last = {0};
+    int result = HF_OK;
+    if (hf_reply_is_error(answer, "READONLY")) {
+        hf_redis_judge(channel->store, answer);
+        hf_redis_queue_again(channel, false); /* the connection is given up */
+        return;
+    }
+    if (answer->type == HF_REPLY_ERROR)
+        result = hf_redis_judge(channel->store, answer);
+    else if (!hf_reply_position(answer, &last))
+        result = HF_EUNKNOWN;
+    hf_redis_finish_group(channel, result, last);
+}
+
+static void send_call_again(struct hf_redis_call *call)
+{
+    for (uint32_t i = 0; i < call->count; i++)
+        call->channels[i]->refreshed_ms = 0;
+    if (!send_call(call, true))
+        finish_call(call, HF_ENOMEM);
+}
+
 static void on_call_reply(void *context, const struct hf_reply *reply)
 {
     struct hf_redis_call *call = context;
     struct hf_redis_store *store = call->store;
-    if (reply == NULL) {
-        if (store->is_closing) {
-            finish_call(call, HF_ECLOSED);
-            return;
-        }
-        for (uint32_t i = 0; i < call->count; i++)
-            hf_redis_queue_again(call->channels[i], true);
-        free(call);
+    if (reply == NULL && store->is_closing) {
+        finish_call(call, HF_ECLOSED);
         return;
     }
-    if (hf_reply_is_error(reply, "NOSCRIPT")) {
-        for (uint32_t i = 0; i < call->count; i++)
-            call->channels[i]->refreshed_ms = 0;
-        if (!send_call(call, true))
-            finish_call(call, HF_ENOMEM);
+    if (reply != NULL && hf_reply_is_error(reply, "NOSCRIPT")) {
+        send_call_again(call);
         return;
     }
-    if (reply->type == HF_REPLY_ERROR) {
+    if (reply != NULL && reply->type == HF_REPLY_ERROR && call->count > 1) {
         finish_call(call, hf_redis_judge(store, reply));
         return;
     }
-    if (reply->type != HF_REPLY_ARRAY || reply->len != call->count) {
+    if (reply != NULL && call->count > 1 &&
+        (reply->type != HF_REPLY_ARRAY || reply->len != call->count)) {
         hf_redis_connection_break(store->commands, "the publish script answered in another form");
         finish_call(call, HF_EUNKNOWN);
         return;
     }
     for (uint32_t i = 0; i < call->count; i++) {
-        struct hf_position last = {0};
-        int result = HF_OK;
-        if (hf_reply_is_error(reply->items[i], "READONLY")) {
-            hf_redis_judge(store, reply->items[i]);
-            hf_redis_queue_again(call->channels[i], false); /* the connection is given up */
-            continue;
-        }
-        if (reply->items[i]->type == HF_REPLY_ERROR)
-            result = hf_redis_judge(store, reply->items[i]);
-        else if (!hf_reply_position(reply->items[i], &last))
-            result = HF_EUNKNOWN;
-        hf_redis_finish_group(call->channels[i], result, last);
+        if (reply == NULL)
+            hf_redis_queue_again(call->channels[i], true);
+        else
+            take_answer(call->channels[i], call->count > 1 ? reply->items[i] : reply);
     }
     free(call);
 }
@@ -139,15 +154,22 @@ const char *hf_redis_trim(uint32_t history_size)
 
 /* --- the script call ------------------------------------------------------------------------ */
 
+static bool has_version_epoch(const struct hf_publication_fields *fields)
+{
+    return fields->version > 0 && fields->version_epoch.len > 0;
+}
+
 static size_t fields_count(const struct hf_publication_fields *fields)
 {
     return 1 + (fields->info.len > 0) + (fields->tags.len > 0) + (fields->version > 0) +
-           fields->delta;
+           has_version_epoch(fields) + fields->delta;
 }
 
-static size_t fields_size(const struct hf_publication_fields *fields)
+/* Behind the frame's head. */
+static size_t body_size(const struct hf_publication_fields *fields)
 {
-    return fields->data.len + fields->info.len + fields->tags.len;
+    return fields->data.len + fields->info.len + fields->tags.len +
+           (has_version_epoch(fields) ? fields->version_epoch.len : 0);
 }
 
 size_t hf_redis_publication_arguments(const struct hf_publication_fields *fields)
@@ -157,9 +179,9 @@ size_t hf_redis_publication_arguments(const struct hf_publication_fields *fields
 
 size_t hf_redis_publication_size_max(const struct hf_publication_fields *fields)
 {
-    /* the head, a count, and five fields with their names (at most 7 bytes) and values */
+    /* the head, a count, and six fields with their names (at most 13 bytes) and values */
     return HF_REDIS_ARGUMENT_SIZE(HF_FRAME_HEAD_SIZE) + HF_REDIS_ARGUMENT_SIZE(2) +
-           5 * HF_REDIS_ARGUMENT_SIZE(7) + 3 * HF_REDIS_ARGUMENT_SIZE(0) + fields_size(fields) +
+           6 * HF_REDIS_ARGUMENT_SIZE(13) + 4 * HF_REDIS_ARGUMENT_SIZE(0) + body_size(fields) +
            HF_REDIS_ARGUMENT_SIZE(20) + HF_REDIS_ARGUMENT_SIZE(1);
 }
 
@@ -181,6 +203,10 @@ char *hf_redis_write_publication(char *at, const struct hf_publication_fields *f
     if (fields->version > 0) {
         at = hf_redis_write_text(at, "version");
         at = hf_redis_write_number(at, fields->version);
+    }
+    if (has_version_epoch(fields)) {
+        at = hf_redis_write_text(at, "version_epoch");
+        at = hf_redis_write_bytes(at, fields->version_epoch.data, fields->version_epoch.len);
     }
     if (fields->delta) {
         at = hf_redis_write_text(at, "delta");
@@ -206,10 +232,10 @@ static size_t group_arguments(const struct hf_redis_channel *channel, size_t *si
     const struct hf_redis_store *store = channel->store;
     const bool plain = is_plain(channel);
     const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
-    size_t count = GROUP_ARGUMENTS;
+    size_t count = plain && channel->in_flight == 1 ? 1 : 2;
     *size += HF_REDIS_ARGUMENT_SIZE(store->stream_prefix.len + channel->len) +
              HF_REDIS_ARGUMENT_SIZE(store->meta_prefix.len + channel->len) +
-             GROUP_ARGUMENTS * HF_REDIS_ARGUMENT_SIZE(HF_REDIS_ANY_SIZE);
+             2 * HF_REDIS_ARGUMENT_SIZE(HF_REDIS_ANY_SIZE);
     for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel)) {
         const struct hf_publication_fields *fields = &op->request.publish->fields;
         if (plain) {
@@ -224,28 +250,43 @@ static size_t group_arguments(const struct hf_redis_channel *channel, size_t *si
     return count;
 }
 
-static uint64_t ttl_slack_s(uint32_t history_ttl_s)
+static uint32_t ttl_slack_s(uint32_t ttl_s)
 {
-    return history_ttl_s / 16;
+    return ttl_s >= TTL_WITH_SLACK_MIN ? TTL_SLACK_S : 0;
 }
 
-uint64_t hf_redis_stream_ttl(uint32_t history_ttl_s)
+uint64_t hf_redis_ttl(uint32_t ttl_s)
 {
-    return history_ttl_s + ttl_slack_s(history_ttl_s);
+    return (uint64_t)ttl_s + ttl_slack_s(ttl_s);
 }
 
-/* Whether the stream lives long enough without its expiry being set again. If not, it is set now.
- * What another connection has set may have been set on another server, or been rolled back. */
-static bool keeps_expiry(struct hf_redis_channel *channel, const struct hf_stream_options *options,
-                         uint64_t now_ms)
+/* Whether the channel's keys live long enough without their expiry being set again. What another
+ * connection has set may have been set on another server, or been rolled back. */
+static bool keeps_expiry(const struct hf_redis_channel *channel,
+                         const struct hf_stream_options *options, uint64_t now_ms)
 {
-    if (channel->refreshed_ttl_s == options->history_ttl_s &&
-        channel->refreshed_ms > channel->store->ready_ms &&
-        now_ms - channel->refreshed_ms < ttl_slack_s(options->history_ttl_s) * 1000)
-        return true;
-    channel->refreshed_ttl_s = options->history_ttl_s;
-    channel->refreshed_ms = now_ms;
-    return false;
+    uint32_t slack_s = ttl_slack_s(options->history_ttl_s);
+    if (slack_s > ttl_slack_s(options->meta_ttl_s))
+        slack_s = ttl_slack_s(options->meta_ttl_s);
+    return channel->refreshed_ttl_s == options->history_ttl_s &&
+           channel->refreshed_meta_ttl_s == options->meta_ttl_s &&
+           channel->refreshed_ms > channel->store->ready_ms &&
+           now_ms - channel->refreshed_ms < (uint64_t)slack_s * 1000;
+}
+
+/* Whether all channels of the call keep theirs. If not, all are set now. */
+static bool refresh(struct hf_redis_call *call)
+{
+    uint64_t now_ms = hf_redis_now_ms();
+    bool is_kept = true;
+    for (uint32_t i = 0; i < call->count && is_kept; i++)
+        is_kept = keeps_expiry(call->channels[i], &call->options, now_ms);
+    for (uint32_t i = 0; i < call->count && !is_kept; i++) {
+        call->channels[i]->refreshed_ms = now_ms;
+        call->channels[i]->refreshed_ttl_s = call->options.history_ttl_s;
+        call->channels[i]->refreshed_meta_ttl_s = call->options.meta_ttl_s;
+    }
+    return is_kept;
 }
 
 char *hf_redis_write_any(char *at, uint64_t epoch)
@@ -258,32 +299,34 @@ char *hf_redis_write_any(char *at, uint64_t epoch)
     return hf_redis_write_bytes(at, text, len);
 }
 
-static char *write_group(char *at, struct hf_redis_channel *channel,
-                         const struct hf_stream_options *options, uint64_t now_ms)
+static char *write_group(char *at, const struct hf_redis_channel *channel)
 {
     const bool plain = is_plain(channel);
-    char shape[16], head[HF_FRAME_HEAD_SIZE];
-    size_t len = 0;
-    if (channel->in_flight >= 10)
-        shape[len++] = (char)('0' + channel->in_flight / 10);
-    shape[len++] = (char)('0' + channel->in_flight % 10);
-    if (keeps_expiry(channel, options, now_ms))
-        shape[len++] = 'k';
-    if (!plain)
-        shape[len++] = 'f';
+    char text[HF_FRAME_HEAD_SIZE];
     at = hf_redis_write_any(at, channel->epoch);
-    at = hf_redis_write_bytes(at, shape, len);
+    if (!plain || channel->in_flight > 1)
+        at = hf_redis_write_bytes(
+            at, text,
+            (size_t)snprintf(text, sizeof text, "%u%s", channel->in_flight, plain ? "" : "f"));
     const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
     for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel)) {
         const struct hf_publication_fields *fields = &op->request.publish->fields;
         if (plain) {
-            at = hf_redis_write_bytes(at, head, hf_frame_head(fields, head));
+            at = hf_redis_write_bytes(at, text, hf_frame_head(fields, text));
             at = hf_redis_write_bytes(at, fields->data.data, fields->data.len);
         } else {
             at = hf_redis_write_publication(at, fields);
         }
     }
     return at;
+}
+
+static char *write_ttls(char *at, const struct hf_stream_options *options, bool is_kept)
+{
+    char text[TTLS_SIZE];
+    int len = snprintf(text, sizeof text, "%s%" PRIu64 " %" PRIu64, is_kept ? "k" : "",
+                       hf_redis_ttl(options->history_ttl_s), hf_redis_ttl(options->meta_ttl_s));
+    return hf_redis_write_bytes(at, text, (size_t)len);
 }
 
 size_t hf_redis_call_name(const struct hf_redis_store *store, uint64_t number,
@@ -309,10 +352,9 @@ static bool send_call(struct hf_redis_call *call, bool with_text)
 {
     struct hf_redis_store *store = call->store;
     const struct hf_script *script = &hf_scripts[HF_SCRIPT_STREAM_PUBLISH];
-    const struct hf_stream_options *options = &call->options;
     size_t size = hf_redis_script_size(script, with_text) +
                   HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len) +
-                  CALL_ARGUMENTS * HF_REDIS_ARGUMENT_SIZE(HF_REDIS_CALL_NAME_SIZE);
+                  CALL_ARGUMENTS * HF_REDIS_ARGUMENT_SIZE(TTLS_SIZE);
     size_t arguments = CALL_ARGUMENTS;
     for (uint32_t i = 0; i < call->count; i++)
         arguments += group_arguments(call->channels[i], &size);
@@ -321,7 +363,6 @@ static bool send_call(struct hf_redis_call *call, bool with_text)
     if (at == NULL)
         return false;
     char name[HF_REDIS_CALL_NAME_SIZE];
-    uint64_t now_ms = hf_redis_now_ms();
     at = hf_redis_write_script(at, script, with_text, 2 * (uint64_t)call->count, arguments);
     for (uint32_t i = 0; i < call->count; i++) {
         const struct hf_redis_channel *channel = call->channels[i];
@@ -330,13 +371,12 @@ static bool send_call(struct hf_redis_call *call, bool with_text)
         at = hf_redis_write_joined(at, store->meta_prefix.text, store->meta_prefix.len,
                                    channel->name, channel->len);
     }
-    at = hf_redis_write_bytes(at, store->db_prefix.text, store->db_prefix.len);
-    at = hf_redis_write_number(at, options->history_size);
-    at = hf_redis_write_number(at, hf_redis_stream_ttl(options->history_ttl_s));
-    at = hf_redis_write_number(at, options->meta_ttl_s);
     at = hf_redis_write_bytes(at, name, hf_redis_call_name(store, call->number, name));
+    at = hf_redis_write_number(at, call->options.history_size);
+    at = write_ttls(at, &call->options, refresh(call));
+    at = hf_redis_write_bytes(at, store->db_prefix.text, store->db_prefix.len);
     for (uint32_t i = 0; i < call->count; i++)
-        at = write_group(at, call->channels[i], options, now_ms);
+        at = write_group(at, call->channels[i]);
     return hf_redis_connection_send(store->commands, at, on_call_reply, call);
 }
 
@@ -445,7 +485,7 @@ static void send_plain(struct hf_redis_channel *channel)
     const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
     for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel))
         message_len += HF_FRAME_NO_HISTORY_LEN + hf_frame_head(&op->request.publish->fields, head) +
-                       fields_size(&op->request.publish->fields);
+                       body_size(&op->request.publish->fields);
 
     char *at = hf_redis_connection_reserve(
         store->commands, HF_REDIS_COMMAND_SIZE + HF_REDIS_ARGUMENT_SIZE(7) +
@@ -468,6 +508,8 @@ static void send_plain(struct hf_redis_channel *channel)
         at = hf_redis_write_part(at, fields->data.data, fields->data.len);
         at = hf_redis_write_part(at, fields->info.data, fields->info.len);
         at = hf_redis_write_part(at, fields->tags.data, fields->tags.len);
+        if (has_version_epoch(fields))
+            at = hf_redis_write_part(at, fields->version_epoch.data, fields->version_epoch.len);
     }
     at = hf_redis_write_part(at, "\r\n", 2);
     if (!hf_redis_connection_send(store->commands, at, on_plain_reply, channel))

@@ -98,7 +98,7 @@ static size_t call_size(const struct hf_redis_channel *channel, const struct hf_
                   HF_REDIS_ARGUMENT_SIZE(store->idem_prefix.len + channel->len + 1 +
                                          request->idempotency_key.len) +
                   HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len) +
-                  HF_REDIS_ARGUMENT_SIZE(request->version_epoch.len) +
+                  HF_REDIS_ARGUMENT_SIZE(request->fields.version_epoch.len) +
                   ARGUMENTS * HF_REDIS_ARGUMENT_SIZE(HF_POSITION_TEXT_SIZE);
     *arguments = ARGUMENTS;
     for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel)) {
@@ -148,14 +148,15 @@ static bool send_once(struct hf_redis_channel *channel, bool with_text)
     at = hf_redis_write_bytes(at, store->db_prefix.text, store->db_prefix.len);
     at = hf_redis_write_number(at, options->history_size);
     at = hf_redis_write_text(at, hf_redis_trim(options->history_size));
-    at = hf_redis_write_number(at, hf_redis_stream_ttl(options->history_ttl_s));
-    at = hf_redis_write_number(at, options->meta_ttl_s);
+    at = hf_redis_write_number(at, hf_redis_ttl(options->history_ttl_s));
+    at = hf_redis_write_number(at, hf_redis_ttl(options->meta_ttl_s));
     at = hf_redis_write_bytes(at, name, hf_redis_call_name(store, op->attempt.number, name));
     at = hf_redis_write_any(at, channel->epoch);
     at = hf_redis_write_bytes(at, before,
                               op->is_unsure ? hf_position_format(op->attempt.before, before) : 0);
     at = hf_redis_write_number(at, request->fields.version);
-    at = hf_redis_write_bytes(at, request->version_epoch.data, request->version_epoch.len);
+    at = hf_redis_write_bytes(at, request->fields.version_epoch.data,
+                              request->fields.version_epoch.len);
     at = hf_redis_write_number(at, idempotency_ttl_s(request));
     at = hf_redis_write_number(at, channel->in_flight);
     for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel))

@@ -140,15 +140,16 @@ void hf_redis_pubsub_announce(struct hf_redis_store *store)
 
 /* --- up and down ---------------------------------------------------------------------------- */
 
-static void set_up(struct hf_redis_store *store)
+void hf_redis_pubsub_set_up(struct hf_redis_store *store)
 {
-    if (store->is_up || !store->is_delivering || !hf_redis_connection_is_ready(store->commands))
+    if (store->is_up || !store->is_delivering || !store->is_life_known ||
+        !hf_redis_connection_is_ready(store->commands))
         return;
     store->is_up = true;
     store->up_life = hf_redis_connection_life(store->commands);
     store->close_log_text[0] = '\0';
     hf_redis_log(store, HF_SEVERITY_INFO, "Redis is connected and delivers");
-    store->events->on_connected(store->events->context, hf_redis_connection_life(store->commands));
+    store->events->on_connected(store->events->context, store->up_life, store->noted_life);
     hf_redis_schedule(store);
 }
 
@@ -165,8 +166,9 @@ void hf_redis_pubsub_ready(struct hf_redis_store *store)
 
 static void forget_listens(struct hf_redis_store *store)
 {
-    struct hf_redis_channel *channel, *next;
-    HASH_ITER (hh, store->channels, channel, next) {
+    struct hf_table_walk walk = {0};
+    struct hf_redis_channel *channel;
+    while ((channel = hf_redis_channel_next(store, &walk)) != NULL) {
         if (channel->is_changed)
             TAILQ_REMOVE(&store->changed, channel, in_changed);
         channel->is_changed = false;
@@ -244,7 +246,7 @@ static void on_probe_back(struct hf_redis_store *store, const struct hf_reply *m
         return;
     store->is_probe_open = false;
     store->is_delivering = true;
-    set_up(store);
+    hf_redis_pubsub_set_up(store);
 }
 
 static struct hf_redis_channel *find_channel(struct hf_redis_store *store,
@@ -334,7 +336,7 @@ void hf_redis_probe(struct hf_redis_store *store)
         store->probes_open++;
     else
         store->is_probe_open = false; /* no memory: another try follows */
-    set_up(store);
+    hf_redis_pubsub_set_up(store);
 }
 
 void hf_redis_pubsub_tick(struct hf_redis_store *store)

@@ -14,6 +14,8 @@
  *     to an epoch shows none of the newer one; then the statement is about the moment of GET.
  *   - Trimmed between two chunks: what was read before the hole is dropped, as if the read had
  *     come later. The caller sees that the page does not begin at `since`.
+ *   - Entries further below T than the history is long, which are there until trimming comes to
+ *     them, count as trimmed.
  *   - Entries that end below T although nothing was cut off: the stream has lost its end. They
  *     connect to nothing that will be published; none are given. */
 #include "store/redis_store.h"
@@ -42,6 +44,7 @@ struct read {
     bool is_unpositioned;  /* the step's position command found nothing */
     bool is_forgotten;     /* NOSCRIPT: the next try brings the script's text */
     bool has_range;        /* a range was read in this or an earlier step */
+    bool is_below;         /* the step's range began below the floor */
 
     struct hf_position since; /* the request's, with the epoch found when it gave none */
     struct hf_position top;
@@ -115,6 +118,8 @@ static void parse_fields(const struct hf_reply *list, struct hf_publication_fiel
             fields->tags = bytes;
         else if (hf_reply_is_text(name, "version"))
             fields->version = parse_number(value);
+        else if (hf_reply_is_text(name, "version_epoch"))
+            fields->version_epoch = bytes;
         else if (hf_reply_is_text(name, "delta"))
             fields->delta = true;
     }
@@ -164,6 +169,13 @@ static bool is_full(const struct read *read)
            (request->bytes_max > 0 && bytes > request->bytes_max);
 }
 
+/* Entries up to this offset are there only because trimming is done in batches. */
+static uint64_t floor_offset(const struct read *read)
+{
+    const uint32_t size = read->op.request.read->options.history_size;
+    return size > 0 && read->top.offset > size ? read->top.offset - size : 0;
+}
+
 /* One entry of a range, in the range's order. */
 static int absorb(struct read *read, struct hf_position position, const struct hf_reply *list)
 {
@@ -179,6 +191,11 @@ static int absorb(struct read *read, struct hf_position position, const struct h
         read->top.offset = position.offset;
     if (!is_wanted(read) || read->is_cut)
         return HF_OK;
+    if (position.offset <= floor_offset(read)) {
+        read->is_below = !reverse;
+        read->is_ended |= reverse;
+        return HF_OK;
+    }
     if (is_full(read)) {
         read->is_cut = true;
         return HF_OK;
@@ -217,6 +234,23 @@ static int absorb_range(struct read *read, const struct hf_reply *range)
 
 /* --- the end -------------------------------------------------------------------------------- */
 
+/* The top may have moved on since they were read. */
+static void drop_below_floor(struct read *read)
+{
+    const bool reverse = read->op.request.read->reverse;
+    uint32_t below = 0;
+    while (below < read->count) {
+        uint32_t oldest = reverse ? read->count - 1 - below : below;
+        if (read->items[oldest]->position.offset > floor_offset(read))
+            break;
+        hf_publication_unref(read->items[oldest]);
+        below++;
+    }
+    read->count -= below;
+    if (!reverse && below > 0 && read->count > 0)
+        memmove(read->items, read->items + below, read->count * sizeof read->items[0]);
+}
+
 static int make_page(struct read *read)
 {
     struct hf_store_read *request = read->op.request.read;
@@ -228,6 +262,7 @@ static int make_page(struct read *read)
         if (newest < read->top.offset && !may_end_below)
             drop_items(read);
     }
+    drop_below_floor(read);
     if (read->count == 0)
         return HF_OK;
 
@@ -286,7 +321,8 @@ static void advance(struct read *read)
         read->since.epoch = read->top.epoch;
         read->phase = PHASE_RANGE;
         send_step(read);
-    } else if (read->is_ended || read->is_cut || !is_wanted(read) || read->count == 0) {
+    } else if (read->is_ended || read->is_cut || !is_wanted(read) ||
+               (read->count == 0 && !read->is_below)) {
         finish(read, HF_OK);
     } else if (is_full(read) && !request->reverse) {
         finish(read, HF_OK); /* the top tells whether there is more */
@@ -432,7 +468,7 @@ static bool send_position(struct read *read)
     at = hf_redis_write_text(at, "2");
     at = write_key(at, read, &store->stream_prefix);
     at = write_key(at, read, &store->meta_prefix);
-    at = hf_redis_write_number(at, read->op.request.read->options.meta_ttl_s);
+    at = hf_redis_write_number(at, hf_redis_ttl(read->op.request.read->options.meta_ttl_s));
     return hf_redis_connection_send(store->commands, at, on_created, read);
 }
 
@@ -454,6 +490,11 @@ static char *write_bounds(char *at, const struct read *read)
     bool excluded = !request->with_since;
     if (read->count > 0) {
         begin = read->items[read->count - 1]->position;
+        excluded = true;
+    } else if (!request->reverse && floor_offset(read) > 0 &&
+               (!request->has_since ||
+                (begin.epoch == read->top.epoch && begin.offset < floor_offset(read)))) {
+        begin = (struct hf_position){read->top.epoch, floor_offset(read)};
         excluded = true;
     } else if (!request->has_since) {
         at = hf_redis_write_text(at, request->reverse ? "+" : "-");
@@ -506,6 +547,24 @@ static bool send_range(struct read *read)
     return hf_redis_connection_send(store->commands, at, on_range, read);
 }
 
+static void on_admitted(void *context, const struct hf_reply *reply)
+{
+    struct read *read = context;
+    if (reply == NULL)
+        read->is_lost = true;
+    else
+        read->op.request.read->admitted_life = hf_redis_life_parse(read->op.channel->store, reply);
+    reply_done(read);
+}
+
+/* Behind the range: nothing in it was written into a later life. */
+static bool send_admitted(struct read *read)
+{
+    struct hf_redis_store *store = read->op.channel->store;
+    return hf_redis_connection_command(store->commands, on_admitted, read, "GET", store->life_key,
+                                       NULL);
+}
+
 /* The range goes along with the position when its bounds are known without it. */
 static bool wants_range(const struct read *read)
 {
@@ -524,6 +583,7 @@ static void send_step(struct read *read)
     read->error = HF_OK;
     read->is_lost = false;
     read->is_unpositioned = false;
+    read->is_below = false;
     read->replies_open = 1; /* this function's own: nothing may end the step before its end */
     if (read->phase != PHASE_RANGE) {
         if (send_position(read))
@@ -534,6 +594,12 @@ static void send_step(struct read *read)
     }
     if (read->error == HF_OK && wants_range(read)) {
         if (send_range(read))
+            read->replies_open++;
+        else
+            fail(read, HF_ENOMEM);
+    }
+    if (read->error == HF_OK && read->op.request.read->with_admitted_life) {
+        if (send_admitted(read))
             read->replies_open++;
         else
             fail(read, HF_ENOMEM);
@@ -550,7 +616,8 @@ static void send_step(struct read *read)
 void hf_redis_read_start(struct hf_redis_op *op)
 {
     struct read *read = (struct read *)op;
-    const struct hf_store_read *request = op->request.read;
+    struct hf_store_read *request = op->request.read;
+    request->admitted_life = 0;
     read->phase = PHASE_POSITION;
     read->since = request->has_since ? request->since : (struct hf_position){0};
     read->top = (struct hf_position){0};

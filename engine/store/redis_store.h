@@ -24,28 +24,26 @@
  * R2  An operation is in store->waiting, ordered by deadline, iff it is queued and not in flight.
  * R3  A channel with queued operations and nothing in flight is in store->ready.
  * R4  While publishes are held (store.h, S7), the reads and mends of a channel come before them.
- * R5  A channel is freed only from store->idle: no operations, no users, not listened to. */
+ * R5  A channel is freed only from store->idle: no operations, no users, not listened to. What is
+ *     known of it then (its epoch saves the next publish a round trip) is kept within
+ *     config->idle_channels_max and idle_channel_ttl_ms, the longest idle going first. */
 #ifndef HF_STORE_REDIS_STORE_H
 #define HF_STORE_REDIS_STORE_H
 
 #include <sys/queue.h>
 
-#define HASH_NONFATAL_OOM            1
-#define uthash_nonfatal_oom(element) ((element)->store = NULL)
-#include <uthash.h>
-
 #include "redis/connection.h"
 #include "store/store.h"
+#include "table.h"
 
 struct event;
 struct hf_script;
 
 /* One call of the publish script carries at most so much, so that Redis serves others between. */
-#define HF_CALL_PUBLICATIONS_MAX 64
+#define HF_CALL_PUBLICATIONS_MAX 128
 #define HF_CALL_BYTES_MAX        ((size_t)256 * 1024)
 /* Redis refuses larger strings by closing the connection; stay far below. */
 #define HF_PUBLICATION_BYTES_MAX ((size_t)256 * 1024 * 1024)
-#define HF_IDLE_CHANNELS_MAX     65536 /* channels kept only because their epoch is known */
 #define HF_OPERATIONS_POOLED_MAX 4096
 #define HF_REDIS_CALL_NAME_SIZE  26 /* 8 digits, the dot, 16 digits, the NUL */
 
@@ -92,7 +90,7 @@ struct hf_redis_op {
 TAILQ_HEAD(hf_redis_ops, hf_redis_op);
 
 struct hf_redis_channel {
-    UT_hash_handle hh; /* store->channels */
+    struct hf_table_node in_table; /* store->channels */
     struct hf_redis_store *store;
     struct hf_redis_ops ops;
     uint32_t in_flight; /* see R1 */
@@ -100,8 +98,8 @@ struct hf_redis_channel {
     uint64_t epoch;     /* known from the last reply or delivery; 0: none */
     uint64_t offset;    /* of `epoch`, known in the life `offset_life` of the store */
     uint64_t offset_life;
-    uint64_t refreshed_ms; /* the stream's expiry was set by us; counts on this connection only */
-    uint32_t refreshed_ttl_s;
+    uint64_t refreshed_ms; /* the keys' expiry was set by us; counts on this connection only */
+    uint32_t refreshed_ttl_s, refreshed_meta_ttl_s;
 
     /* listening */
     bool is_wanted;        /* the last request was to listen */
@@ -111,9 +109,14 @@ struct hf_redis_channel {
     uint32_t acks_pending; /* SUBSCRIBE and UNSUBSCRIBE commands that are not acknowledged */
 
     bool is_idle, is_ready, is_changed; /* is in the list of that name */
-    TAILQ_ENTRY(hf_redis_channel) in_idle, in_ready, in_changed;
+    uint32_t idle_s;                    /* since when it is idle */
+    union {                             /* never in both */
+        TAILQ_ENTRY(hf_redis_channel) in_idle;
+        TAILQ_ENTRY(hf_redis_channel) in_ready;
+    };
+    TAILQ_ENTRY(hf_redis_channel) in_changed;
     size_t len;
-    char name[]; /* the hash key */
+    char name[]; /* in the table */
 };
 TAILQ_HEAD(hf_redis_channels, hf_redis_channel);
 
@@ -154,7 +157,8 @@ struct hf_redis_store {
     struct event *tick;     /* pub/sub liveness */
 
     /* operations */
-    struct hf_redis_channel *channels;
+    struct hf_hash_key hash_key;
+    struct hf_table channels;
     struct hf_redis_channel *bus;      /* not in `channels`: the queue of what goes to the bus */
     struct hf_redis_channel *presence; /* the same for presence, of all channels */
     struct hf_redis_channels idle;     /* the longest idle first */
@@ -171,6 +175,9 @@ struct hf_redis_store {
     uint64_t calls;             /* of publishing so far */
     uint64_t admitted_life;     /* the life into which publishes with history go */
     uint64_t up_life;           /* of the last on_connected */
+    uint64_t noted_life;        /* the life that Redis says was admitted last; 0: none */
+    bool is_life_known;         /* noted_life is the answer of this command connection */
+    bool is_life_noted;         /* ... or was its own, or is by now */
     uint64_t ready_ms;          /* when the command connection became ready last */
     /* refused without memory for an operation; linked through internal[0] */
     struct hf_store_publish *failed_publishes;
@@ -186,6 +193,7 @@ struct hf_redis_store {
     /* listening */
     struct hf_redis_channels changed;    /* to be subscribed, unsubscribed or announced */
     char probe_name[192], bus_name[192]; /* pub/sub channels of our own and of all nodes */
+    char life_key[192];
     struct hf_redis_prefix node_prefix;  /* of the channels of single nodes */
     struct hf_redis_prefix node_channel; /* our own; text NULL: we have no name */
     bool is_probe_subscribed;
@@ -229,6 +237,9 @@ void hf_redis_wait_again(struct hf_redis_store *store, struct hf_redis_op *op);
  * memory. */
 struct hf_redis_channel *hf_redis_channel_find(struct hf_redis_store *store, const char *name,
                                                size_t len);
+/* hf_table_next for channels. */
+struct hf_redis_channel *hf_redis_channel_next(const struct hf_redis_store *store,
+                                               struct hf_table_walk *walk);
 struct hf_redis_channel *hf_redis_channel_new(struct hf_redis_store *store, struct hf_bytes name);
 struct hf_redis_channel *hf_redis_channel_get(struct hf_redis_store *store, struct hf_bytes name);
 /* What a reply or a delivery of the present life says about the channel's position. */
@@ -237,6 +248,8 @@ void hf_redis_channel_learn(struct hf_redis_channel *channel, struct hf_position
 bool hf_redis_is_held(const struct hf_redis_op *op);
 /* After a change: keeps R3 and R4. */
 void hf_redis_channel_settle(struct hf_redis_channel *channel);
+/* Frees idle channels (R5); to be called once per turn, outside of a walk. */
+void hf_redis_channels_trim(struct hf_redis_store *store);
 void hf_redis_channels_free(struct hf_redis_store *store);
 
 /* redis_publish.c: sends what the channels in `ready` hold. */
@@ -251,8 +264,8 @@ void hf_redis_queue_again(struct hf_redis_channel *channel, bool is_unsure);
 void hf_redis_begin_attempt(struct hf_redis_channel *channel, uint64_t number);
 size_t hf_redis_call_name(const struct hf_redis_store *store, uint64_t number,
                           char name[HF_REDIS_CALL_NAME_SIZE]);
-/* Of a stream in Redis: a little longer than asked, so that it need not be set with each call. */
-uint64_t hf_redis_stream_ttl(uint32_t history_ttl_s);
+/* Of a key in Redis: a little longer than asked, so that it need not be set with each call. */
+uint64_t hf_redis_ttl(uint32_t ttl_s);
 
 /* "<epoch>-*", or "" for none. */
 char *hf_redis_write_any(char *at, uint64_t epoch);
@@ -290,7 +303,15 @@ struct hf_redis_op *hf_redis_read_new(void);
 void hf_redis_read_free(struct hf_redis_op *op);
 void hf_redis_read_start(struct hf_redis_op *op);
 
+/* redis_life.c */
+void hf_redis_life_ask(struct hf_redis_store *store);   /* commands have become ready */
+void hf_redis_life_admit(struct hf_redis_store *store); /* store->admitted_life has changed */
+/* What the answer to GET life_key says. */
+uint64_t hf_redis_life_parse(struct hf_redis_store *store, const struct hf_reply *reply);
+
 /* redis_pubsub.c */
+/* Tells on_connected when all that it waits for is there. */
+void hf_redis_pubsub_set_up(struct hf_redis_store *store);
 void hf_redis_pubsub_ready(struct hf_redis_store *store);
 void hf_redis_pubsub_closed(struct hf_redis_store *store, const char *reason);
 void hf_redis_pubsub_push(struct hf_redis_store *store, const struct hf_reply *reply);

@@ -29,8 +29,9 @@ struct hf_store;
 
 struct hf_store_events {
     /* `life` names the store's process: another number than before means that it may have lost what
-     * it acknowledged. Never 0. */
-    void (*on_connected)(void *context, uint64_t life);
+     * it acknowledged. Never 0. `admitted_life` is the one that a node has admitted last (S7), as
+     * far as the store itself knows: after a loss an older one, or 0, none. */
+    void (*on_connected)(void *context, uint64_t life, uint64_t admitted_life);
     void (*on_disconnected)(void *context, const char *reason);
     void (*on_listening)(void *context, struct hf_bytes channel);
     /* `publication` is borrowed: take a reference to keep it. */
@@ -49,12 +50,6 @@ struct hf_store_events {
 
 #define HF_IDEMPOTENCY_TTL_S 300
 
-enum hf_publish_outcome {
-    HF_PUBLISHED,
-    HF_PUBLISH_REPEATED, /* the idempotency key was known: nothing was published */
-    HF_PUBLISH_OUTDATED, /* the version was not newer: nothing was published */
-};
-
 struct hf_store_publish {
     /* in, borrowed until the completion */
     struct hf_bytes channel;
@@ -62,7 +57,6 @@ struct hf_store_publish {
     /* With a version, and history: it is dropped unless it is newer than the last one (of the same
      * version_epoch, or of any when that is empty). */
     struct hf_publication_fields fields;
-    struct hf_bytes version_epoch;
     struct hf_bytes idempotency_key; /* empty: none. One that was there is not published again */
     uint32_t idempotency_ttl_s;      /* how long it is remembered; 0: HF_IDEMPOTENCY_TTL_S */
     void (*complete)(struct hf_store_publish *request);
@@ -78,19 +72,23 @@ struct hf_store_publish {
 struct hf_store_read {
     /* in, borrowed until the completion */
     struct hf_bytes channel;
-    struct hf_stream_options options; /* for `create` */
-    uint32_t limit;                   /* publications at most; 0: the position only */
-    size_t bytes_max;                 /* stop after the publication that passes this; 0: none */
-    bool create;                      /* a stream without an epoch gets one (offset 0) */
+    /* meta_ttl_s is for `create`. history_size > 0: only so many newest publications are there,
+     * even if the store has not trimmed the others yet. */
+    struct hf_stream_options options;
+    uint32_t limit;   /* publications at most; 0: the position only */
+    size_t bytes_max; /* stop after the publication that passes this; 0: none */
+    bool create;      /* a stream without an epoch gets one (offset 0) */
     bool has_since;
     bool reverse;
     /* Include the publication at `since` itself, if it is there; it counts neither against `limit`
      * nor against `bytes_max`. */
     bool with_since;
+    bool with_admitted_life;
     struct hf_position since; /* HF_EPOCH_NONE: the current epoch */
     void (*complete)(struct hf_store_read *request);
     /* out; a `since` of another epoch gives no publications */
     int result;
+    uint64_t admitted_life; /* as in on_connected, after all else was read; 0 when not asked for */
     struct hf_position top; /* {0,0}: there is no stream (and !create) */
     struct hf_page *page;   /* one reference for the caller; NULL when empty */
     bool has_more;          /* limit or bytes_max cut the page short */

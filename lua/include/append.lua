@@ -17,7 +17,10 @@ end
 
 -- An entry of the fields ARGV[first..last], or of the payload alone when they are one.
 local function add(stream, exists, id, first, last, by)
-    if exists and first == last and not by then
+    if exists and first == last then
+        if by then
+            return redis.pcall('XADD', stream, 'NOMKSTREAM', id, 'data', ARGV[first], 'by', by)
+        end
         return redis.pcall('XADD', stream, 'NOMKSTREAM', id, 'data', ARGV[first])
     end
     local words = exists and { 'XADD', stream, 'NOMKSTREAM', id } or { 'XADD', stream, id }
@@ -59,27 +62,34 @@ end
 -- the last ID or an error, the message with their frames, whether the stream may be a new one, and
 -- what is the index behind them.
 local function append(stream, meta, any, count, at, with_fields, by)
-    local heads, firsts, lasts = {}, {}, {}
+    local parts, id, is_new, err = {}, nil, nil, nil
     for i = 1, count do
-        heads[i] = at
-        firsts[i] = with_fields and at + 2 or at + 1
-        lasts[i] = with_fields and at + 1 + tonumber(ARGV[at + 1]) or at + 1
-        at = lasts[i] + 1
-    end
-    local id, is_new = add_first(stream, meta, any, firsts[1], lasts[1], count == 1 and by)
-    if type(id) ~= 'string' then
-        return id or { err = 'ERR the stream has vanished' }, nil, nil, at
-    end
-    any = string.match(id, '^%d+%-') .. '*'
-    local messages = {}
-    for i = 1, count do
-        if i > 1 then
-            id = add(stream, true, any, firsts[i], lasts[i], i == count and by)
+        local head, first, last = at, at + 1, at + 1
+        if with_fields then
+            first, last = at + 2, at + 1 + tonumber(ARGV[at + 1])
         end
-        if type(id) ~= 'string' then
-            return midway(id) or { err = 'HFMIDWAY the stream has vanished' }, nil, nil, at
+        at = last + 1
+        if i == 1 then
+            id, is_new = add_first(stream, meta, any, first, last, count == 1 and by)
+            if type(id) ~= 'string' then
+                err = id or { err = 'ERR the stream has vanished' }
+            else
+                any = string.match(id, '^%d+%-') .. '*'
+            end
+        elseif not err then
+            id = add(stream, true, any, first, last, i == count and by)
+            if type(id) ~= 'string' then
+                err = midway(id) or { err = 'HFMIDWAY the stream has vanished' }
+            end
         end
-        messages[i] = with_fields and frame(id, heads[i]) or id .. ARGV[heads[i]] .. ARGV[firsts[i]]
+        if not err and with_fields then
+            parts[i] = frame(id, head)
+        elseif not err then
+            parts[3 * i - 2], parts[3 * i - 1], parts[3 * i] = id, ARGV[head], ARGV[first]
+        end
     end
-    return id, table.concat(messages), is_new, at
+    if err then
+        return err, nil, nil, at
+    end
+    return id, table.concat(parts), is_new, at
 end

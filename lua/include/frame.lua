@@ -7,7 +7,7 @@ local function frame(id, head)
     local parts = { id, ARGV[head] }
     for i = head + 2, head + 1 + fields, 2 do
         local name = ARGV[i]
-        if name == 'data' or name == 'info' or name == 'tags' then
+        if name == 'data' or name == 'info' or name == 'tags' or name == 'version_epoch' then
             parts[#parts + 1] = ARGV[i + 1]
         end
     end

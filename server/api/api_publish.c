@@ -24,8 +24,9 @@ static int start(struct hf_worker *worker, struct hf_slice channel,
         .channel = {channel.data, channel.len},
         .fields = {.data = {data.data, data.len},
                    .tags = {request->tags.data, request->tags.len},
-                   .version = request->version},
-        .version_epoch = {request->version_epoch.data, request->version_epoch.len},
+                   .version = request->version,
+                   .version_epoch = {request->version_epoch.data, request->version_epoch.len},
+                   .delta = request->delta},
         .idempotency_key = {request->idempotency_key.data, request->idempotency_key.len},
     };
     struct hf_channel_ref ref;
@@ -65,8 +66,10 @@ static void write_result(struct hf_buffer *body, struct hf_position position)
 
 /* --- publish -------------------------------------------------------------------------------- */
 
-static void on_published(void *context, int rc, struct hf_position position)
+static void on_published(void *context, int rc, enum hf_publish_outcome outcome,
+                         struct hf_position position)
 {
+    (void)outcome;
     struct hf_api_call *call = context;
 
     if (rc != HF_OK) {
@@ -148,8 +151,10 @@ static void broadcast_release(struct broadcast *broadcast)
     hf_api_result_end(call);
 }
 
-static void on_slot_published(void *context, int rc, struct hf_position position)
+static void on_slot_published(void *context, int rc, enum hf_publish_outcome outcome,
+                              struct hf_position position)
 {
+    (void)outcome;
     struct slot *slot = context;
 
     slot->position = position;

@@ -10,11 +10,8 @@
 #include "json.h"
 #include "log.h"
 #include "node.h"
+#include "table.h"
 #include "worker.h"
-
-/* Out of memory leaves an item out of the table, and says so by a NULL handle (uthash). */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 #define PART_BYTES ((size_t)256 * 1024) /* of an answer, about */
 
@@ -32,10 +29,9 @@ struct respondent {
 };
 
 struct found_channel {
-    UT_hash_handle hh;
+    struct hf_table_node in_table;
     uint64_t clients;
-    size_t len;
-    char name[]; /* len bytes */
+    char name[];
 };
 
 struct hf_survey {
@@ -46,8 +42,8 @@ struct hf_survey {
     uint64_t id;
     uint64_t deadline_ms;
     struct respondent *respondents;
-    struct found_channel *channels;
-    bool is_incomplete; /* a respondent could not be kept: no memory */
+    struct hf_table channels; /* by name */
+    bool is_incomplete;       /* a respondent could not be kept: no memory */
 };
 
 struct hf_surveys {
@@ -61,16 +57,17 @@ struct hf_surveys {
 
 static void survey_end(struct hf_survey *survey, int result)
 {
-    struct found_channel *channel;
-    struct found_channel *next_channel;
+    struct hf_table_walk walk = {0};
+    struct hf_table_node *node;
 
     LIST_REMOVE(survey, in_open);
     survey->surveys->open_count--;
     survey->callback(survey->context, result, result == HF_OK ? survey : NULL);
-    HASH_ITER (hh, survey->channels, channel, next_channel) {
-        HASH_DEL(survey->channels, channel);
-        free(channel);
+    while ((node = hf_table_next(&survey->channels, &walk)) != NULL) {
+        hf_table_remove(&survey->channels, node);
+        free(HF_TABLE_ITEM(node, struct found_channel, in_table));
     }
+    hf_table_clear(&survey->channels);
     while (survey->respondents != NULL) {
         struct respondent *next = survey->respondents->next;
 
@@ -222,6 +219,8 @@ int hf_survey_start(struct hf_surveys *surveys, const char *pattern, hf_survey_c
     if (survey == NULL) {
         return HF_ENOMEM;
     }
+    hf_table_init(&survey->channels, hf_hub_hash_key(worker->hub),
+                  HF_TABLE_NAME_AT(struct found_channel, in_table, name));
     survey->surveys = surveys;
     survey->callback = callback;
     survey->context = context;
@@ -382,30 +381,39 @@ static void take_question(struct hf_worker *worker, struct hf_slice text)
 
 /* --- hearing answers ------------------------------------------------------------------------ */
 
+static struct found_channel *insert_channel(struct hf_survey *survey, struct hf_slice name)
+{
+    struct found_channel *channel = calloc(1, sizeof(*channel) + name.len);
+
+    if (channel == NULL) {
+        return NULL;
+    }
+    if (name.len > 0) {
+        memcpy(channel->name, name.data, name.len);
+    }
+    if (!hf_table_add(&survey->channels, &channel->in_table, name.len)) {
+        free(channel);
+        return NULL;
+    }
+    return channel;
+}
+
 /* Adds to a channel's clients. HF_OK, HF_ENOMEM or HF_ELIMIT. */
 static int add_channel(struct hf_survey *survey, struct hf_slice name, uint64_t clients)
 {
     const struct hf_worker *worker = survey->surveys->worker;
-    unsigned hash = (unsigned)hf_hub_hash(worker->hub, name);
-    struct found_channel *channel = NULL;
+    struct hf_table_node *node = hf_table_find(&survey->channels, name.data, name.len);
+    struct found_channel *channel;
 
-    HASH_FIND_BYHASHVALUE(hh, survey->channels, name.data, name.len, hash, channel);
+    if (node != NULL) {
+        channel = HF_TABLE_ITEM(node, struct found_channel, in_table);
+    } else if (survey->channels.count >= worker->config->holdfast.survey_channels_max) {
+        return HF_ELIMIT;
+    } else {
+        channel = insert_channel(survey, name);
+    }
     if (channel == NULL) {
-        if (HASH_COUNT(survey->channels) >= worker->config->holdfast.survey_channels_max) {
-            return HF_ELIMIT;
-        }
-        channel = calloc(1, sizeof(*channel) + name.len);
-        if (channel == NULL) {
-            return HF_ENOMEM;
-        }
-        channel->len = name.len;
-        memcpy(channel->name, name.data, name.len);
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, survey->channels, channel->name, channel->len, hash,
-                                    channel);
-        if (channel->hh.tbl == NULL) {
-            free(channel);
-            return HF_ENOMEM;
-        }
+        return HF_ENOMEM;
     }
     channel->clients += clients;
     return HF_OK;
@@ -568,9 +576,13 @@ void hf_survey_each(const struct hf_survey *survey,
                     void (*visit)(void *context, struct hf_slice channel, uint64_t clients),
                     void *context)
 {
-    const struct found_channel *channel;
+    struct hf_table_walk walk = {0};
+    const struct hf_table_node *node;
 
-    for (channel = survey->channels; channel != NULL; channel = channel->hh.next) {
-        visit(context, hf_slice(channel->name, channel->len), channel->clients);
+    while ((node = hf_table_next(&survey->channels, &walk)) != NULL) {
+        const struct found_channel *channel =
+            HF_TABLE_ITEM(node, const struct found_channel, in_table);
+
+        visit(context, hf_slice(channel->name, node->len), channel->clients);
     }
 }

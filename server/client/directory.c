@@ -4,63 +4,46 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/hub.h"
 #include "client/session_internal.h"
 
-/* Out of memory leaves an item out of the table, and says so by a NULL handle (uthash). */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
-struct hf_directory_user {
-    UT_hash_handle hh;
+struct user {
+    struct hf_table_node in_table;
     LIST_HEAD(, hf_session) sessions; /* never empty */
-    size_t len;
-    char name[]; /* len bytes */
+    char name[];
 };
 
 void hf_directory_init(struct hf_directory *directory, const struct hf_hub *hub)
 {
-    *directory = (struct hf_directory){.hub = hub};
+    hf_table_init(&directory->users, hf_hub_hash_key(hub),
+                  HF_TABLE_NAME_AT(struct user, in_table, name));
 }
 
 void hf_directory_fini(struct hf_directory *directory)
 {
-    assert(directory->users == NULL);
-    (void)directory;
+    assert(directory->users.count == 0);
+    hf_table_clear(&directory->users);
 }
 
-/* Names are chosen outside: the hash is keyed, so that nobody can make many of them collide. */
-static unsigned hash_of(const struct hf_directory *directory, struct hf_slice name)
+static struct user *find(const struct hf_directory *directory, struct hf_slice name)
 {
-    return (unsigned)hf_hub_hash(directory->hub, name);
+    struct hf_table_node *node = hf_table_find(&directory->users, name.data, name.len);
+
+    return node != NULL ? HF_TABLE_ITEM(node, struct user, in_table) : NULL;
 }
 
-static struct hf_directory_user *find(const struct hf_directory *directory, struct hf_slice name,
-                                      unsigned hash)
+static struct user *insert(struct hf_directory *directory, struct hf_slice name)
 {
-    struct hf_directory_user *user = NULL;
-
-    if (name.data == NULL) {
-        name = HF_SLICE(""); /* for memcmp */
-    }
-    HASH_FIND_BYHASHVALUE(hh, directory->users, name.data, name.len, hash, user);
-    return user;
-}
-
-static struct hf_directory_user *insert(struct hf_directory *directory, struct hf_slice name,
-                                        unsigned hash)
-{
-    struct hf_directory_user *user = calloc(1, sizeof(*user) + name.len);
+    struct user *user = calloc(1, sizeof(*user) + name.len);
 
     if (user == NULL) {
         return NULL;
     }
     LIST_INIT(&user->sessions);
-    user->len = name.len;
     if (name.len > 0) {
         memcpy(user->name, name.data, name.len);
     }
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, directory->users, user->name, user->len, hash, user);
-    if (user->hh.tbl == NULL) {
+    if (!hf_table_add(&directory->users, &user->in_table, name.len)) {
         free(user);
         return NULL;
     }
@@ -70,11 +53,10 @@ static struct hf_directory_user *insert(struct hf_directory *directory, struct h
 bool hf_directory_add(struct hf_directory *directory, struct hf_session *session)
 {
     struct hf_slice name = hf_session_user(session);
-    unsigned hash = hash_of(directory, name);
-    struct hf_directory_user *user = find(directory, name, hash);
+    struct user *user = find(directory, name);
 
     if (user == NULL) {
-        user = insert(directory, name, hash);
+        user = insert(directory, name);
     }
     if (user == NULL) {
         return false;
@@ -86,23 +68,24 @@ bool hf_directory_add(struct hf_directory *directory, struct hf_session *session
 void hf_directory_remove(struct hf_directory *directory, struct hf_session *session)
 {
     struct hf_slice name = hf_session_user(session);
-    struct hf_directory_user *user;
+    struct user *user;
 
     if (session->in_user.le_prev == NULL) {
         return;
     }
-    user = find(directory, name, hash_of(directory, name));
+    user = find(directory, name);
     LIST_REMOVE(session, in_user);
     session->in_user.le_prev = NULL;
     if (LIST_EMPTY(&user->sessions)) {
-        HASH_DEL(directory->users, user);
+        hf_table_remove(&directory->users, &user->in_table);
+        hf_table_shrink(&directory->users);
         free(user);
     }
 }
 
 struct hf_session *hf_directory_first(const struct hf_directory *directory, struct hf_slice user)
 {
-    const struct hf_directory_user *found = find(directory, user, hash_of(directory, user));
+    const struct user *found = find(directory, user);
 
     return found == NULL ? NULL : LIST_FIRST(&found->sessions);
 }

@@ -9,17 +9,16 @@
 #include <stdbool.h>
 
 #include "slice.h"
+#include "table.h"
 
-struct hf_directory_user;
 struct hf_hub;
 struct hf_session;
 
 struct hf_directory {
-    const struct hf_hub *hub; /* borrowed: its keyed hash */
-    struct hf_directory_user *users;
+    struct hf_table users; /* by name */
 };
 
-/* hub: borrowed for the directory's life. */
+/* hub: its hash key is borrowed for the directory's life. */
 void hf_directory_init(struct hf_directory *directory, const struct hf_hub *hub);
 /* Every session must have been removed. */
 void hf_directory_fini(struct hf_directory *directory);

@@ -11,6 +11,7 @@
 #include "client/session_internal.h"
 #include "client/subscription.h"
 #include "client/tailoring.h"
+#include "hash.h"
 #include "log.h"
 #include "net/connection.h"
 #include "worker.h"
@@ -23,7 +24,7 @@ struct hf_hub {
     struct hf_hub_entry **buckets; /* bucket_count, a power of two */
     size_t bucket_count;
     size_t entry_count;
-    uint64_t seed[2];                       /* of the hash: channel names are chosen by clients */
+    struct hf_hash_key hash_key;            /* of names that clients choose */
     uint64_t random;                        /* state of hf_hub_random, never 0 */
     unsigned char pool[HF_HUB_RANDOM_POOL]; /* of hf_hub_random_bytes */
     size_t pool_left;                       /* at its start */
@@ -36,53 +37,14 @@ struct hf_hub {
 
 /* --- hash table ----------------------------------------------------------------------------- */
 
-static uint64_t rotate(uint64_t value, unsigned bits)
+const struct hf_hash_key *hf_hub_hash_key(const struct hf_hub *hub)
 {
-    return value << bits | value >> (64 - bits);
+    return &hub->hash_key;
 }
 
-static void sip_round(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = rotate(v[1], 13) ^ v[0];
-    v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] = rotate(v[0], 32);
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = rotate(v[1], 17) ^ v[2];
-    v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] = rotate(v[2], 32);
-}
-
-/* SipHash-1-3 (Aumasson and Bernstein, 2012): keyed, so that nobody can choose names that collide.
- */
 uint64_t hf_hub_hash(const struct hf_hub *hub, struct hf_slice channel)
 {
-    uint64_t v[4] = {
-        hub->seed[0] ^ UINT64_C(0x736f6d6570736575), hub->seed[1] ^ UINT64_C(0x646f72616e646f6d),
-        hub->seed[0] ^ UINT64_C(0x6c7967656e657261), hub->seed[1] ^ UINT64_C(0x7465646279746573)};
-    size_t whole = channel.len & ~(size_t)7;
-    uint64_t word;
-
-    for (size_t i = 0; i < whole; i += 8) {
-        memcpy(&word, channel.data + i, 8);
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
-    }
-    word = (uint64_t)channel.len << 56;
-    for (size_t i = whole; i < channel.len; i++) {
-        word |= (uint64_t)(unsigned char)channel.data[i] << 8 * (i - whole);
-    }
-    v[3] ^= word;
-    sip_round(v);
-    v[0] ^= word;
-    v[2] ^= 0xff;
-    for (int i = 0; i < 3; i++) {
-        sip_round(v);
-    }
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    return hf_hash(&hub->hash_key, channel.data, channel.len);
 }
 
 static uint32_t hash_of(const struct hf_hub *hub, struct hf_slice channel)
@@ -469,8 +431,7 @@ struct hf_hub *hf_hub_open(struct hf_worker *worker)
     hub->worker = worker;
     hub->bucket_count = BUCKETS_MIN;
     hub->buckets = calloc(hub->bucket_count, sizeof(struct hf_hub_entry *));
-    if (hub->buckets == NULL ||
-        RAND_bytes((unsigned char *)hub->seed, (int)sizeof(hub->seed)) != 1 ||
+    if (hub->buckets == NULL || !hf_hash_key_new(&hub->hash_key) ||
         RAND_bytes((unsigned char *)&hub->random, (int)sizeof(hub->random)) != 1) {
         free(hub->buckets);
         free(hub);

@@ -20,6 +20,7 @@
 
 #include "arena.h"
 #include "client/session_output.h"
+#include "hash.h"
 #include "net/transport.h"
 #include "slice.h"
 
@@ -81,6 +82,8 @@ void hf_hub_each(const struct hf_hub *hub,
 /* A keyed hash of a channel's name: equal for equal names, and nobody outside can make others so.
  */
 uint64_t hf_hub_hash(const struct hf_hub *hub, struct hf_slice channel);
+/* Its key, for this worker's other tables of names; lives as long as the hub. */
+const struct hf_hash_key *hf_hub_hash_key(const struct hf_hub *hub);
 
 /* Adds a subscription, not live, opening the channel's watch when it is the first.
  * subscription->session must be set; ->entry and ->hub_index are filled. HF_OK, HF_ENOMEM (also

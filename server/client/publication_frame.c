@@ -1,6 +1,5 @@
 #include "client/publication_frame.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,25 +7,27 @@
 #include "json.h"
 #include "worker.h"
 
-_Static_assert(HF_PUBLICATION_SLOT_PUSH + HF_FRAMINGS <= HF_PUBLICATION_SLOT_FORMS, "slots");
-_Static_assert(HF_PUBLICATION_SLOT_FORMS < HF_ATTACHMENTS, "slots of a publication");
-_Static_assert(HF_PAGE_SLOT_LIST + HF_ENCODINGS <= HF_PAGE_SLOT_PUSHES, "slots of a page");
-_Static_assert(HF_PAGE_SLOT_FORMS < HF_ATTACHMENTS, "slots of a page");
+/* What sets one attached form apart from the others: the framing or, of a list, the encoding, and
+ * these. */
+#define SLOT_DELTA   0x100u
+#define SLOT_BASE    0x200u
+#define SLOT_COMPACT 0x400u
+#define SLOT_LIST    0x800u
+
+_Static_assert(HF_FRAMINGS <= SLOT_DELTA && HF_ENCODINGS <= SLOT_DELTA, "slots");
 
 /* Built bytes, as attached. */
 struct wire {
+    struct hf_attachment attachment;
+    bool
+        is_unfit; /* the payload cannot be encoded: there are no bytes, and it is tried only once */
     size_t len;
     char data[];
 };
 
-/* Attached instead of bytes when the payload cannot be encoded, so that it is tried only once. */
-static struct wire unfit;
-
-static void wire_destroy(void *value)
+static void wire_destroy(struct hf_attachment *attachment)
 {
-    if (value != &unfit) {
-        free(value);
-    }
+    free(attachment);
 }
 
 /* How publications are written. */
@@ -37,50 +38,33 @@ struct style {
     struct hf_buffer patch;          /* holds the last one */
 };
 
-/* One of the forms that are attached besides the plain ones. */
-struct form {
-    struct form *next;
-    struct wire *wire; /* owned */
-    unsigned key;
-};
-
-/* All of them, in one slot: most publications have none. */
-struct forms {
-    _Atomic(struct form *) first;
-};
-
-/* Keys of forms: the framing or, of a list, the encoding, and these. */
-#define KEY_DELTA   0x100u
-#define KEY_BASE    0x200u
-#define KEY_COMPACT 0x400u
-#define KEY_LIST    0x800u
-
-static void forms_destroy(void *value)
-{
-    struct forms *forms = value;
-    struct form *form = atomic_load_explicit(&forms->first, memory_order_relaxed);
-
-    while (form != NULL) {
-        struct form *next = form->next;
-
-        wire_destroy(form->wire);
-        free(form);
-        form = next;
-    }
-    free(forms);
-}
-
+/* NULL: no memory. */
 static struct wire *wire_new(const char *data, size_t len)
 {
     struct wire *wire = malloc(sizeof(*wire) + len);
 
     if (wire != NULL) {
-        wire->len = len;
+        *wire = (struct wire){.attachment.destroy = wire_destroy, .len = len};
         if (len > 0) {
             memcpy(wire->data, data, len);
         }
     }
     return wire;
+}
+
+static struct wire *wire_new_unfit(void)
+{
+    struct wire *wire = wire_new(NULL, 0);
+
+    if (wire != NULL) {
+        wire->is_unfit = true;
+    }
+    return wire;
+}
+
+static struct wire *wire_of(struct hf_attachment *attachment)
+{
+    return (struct wire *)attachment;
 }
 
 const struct hf_encoder *hf_transport_encoder(const struct hf_transport *transport)
@@ -214,7 +198,7 @@ static struct wire *build_push(struct style *style, const struct hf_transport *t
 
     hf_buffer_reset(messages);
     if (!write_push(style, channel, publication, messages)) {
-        return &unfit;
+        return wire_new_unfit();
     }
     if (hf_buffer_failed(messages)) {
         return NULL;
@@ -241,7 +225,7 @@ static struct wire *build_pushes(struct style *style, const struct hf_transport 
     for (uint32_t i = 0; i < page->count; i++) {
         hf_reply_separate(style->encoder, messages);
         if (!write_push(style, channel, page->items[i], messages)) {
-            wire = &unfit;
+            wire = wire_new_unfit();
             goto out;
         }
         if ((i + 1) % HF_FRAME_MESSAGES_MAX == 0 || i + 1 == page->count) {
@@ -266,7 +250,7 @@ static struct wire *build_list(struct style *style, const struct hf_page *page)
         struct hf_wire_publication wire;
 
         if (!to_wire(style, page->items[i], &wire)) {
-            return &unfit;
+            return wire_new_unfit();
         }
         style->encoder->publication_list_add(list, &wire);
     }
@@ -276,92 +260,37 @@ static struct wire *build_list(struct style *style, const struct hf_page *page)
 /* --- sharing ------------------------------------------------------------------------------------
  */
 
-/* What is in a slot in the end is what is used: `built`, or what another thread was faster with.
- * NULL: no memory. */
-static struct wire *settle(struct wire *built, struct wire *attached)
+/* What is attached in the end is what is used: `built`, which is taken, or what another thread was
+ * faster with. NULL: no memory. */
+static struct wire *share_by_publication(struct hf_publication *publication, unsigned slot,
+                                         struct wire *built)
 {
-    if (attached != built) {
-        wire_destroy(built);
-    }
-    return attached;
-}
+    struct hf_attachment *attached;
 
-static struct wire *form_find(const struct form *first, unsigned key)
-{
-    for (; first != NULL; first = first->next) {
-        if (first->key == key) {
-            return first->wire;
-        }
-    }
-    return NULL;
-}
-
-/* NULL: there is none yet. */
-static struct wire *form_of(const struct forms *forms, unsigned key)
-{
-    return form_find(atomic_load_explicit(&forms->first, memory_order_acquire), key);
-}
-
-/* As settle. built: taken. */
-static struct wire *form_settle(struct forms *forms, unsigned key, struct wire *built)
-{
-    struct form *first = atomic_load_explicit(&forms->first, memory_order_acquire);
-    struct form *form = built != NULL ? malloc(sizeof(*form)) : NULL;
-    struct wire *winner;
-
-    if (form == NULL) {
-        wire_destroy(built);
+    if (built == NULL) {
         return NULL;
     }
-    *form = (struct form){.wire = built, .key = key};
-    do {
-        winner = form_find(first, key);
-        if (winner != NULL) {
-            wire_destroy(built);
-            free(form);
-            return winner;
-        }
-        form->next = first;
-    } while (!atomic_compare_exchange_weak_explicit(&forms->first, &first, form,
-                                                    memory_order_acq_rel, memory_order_acquire));
-    return built;
+    built->attachment.slot = slot;
+    attached = hf_publication_attach(publication, &built->attachment);
+    if (attached != &built->attachment) {
+        free(built);
+    }
+    return wire_of(attached);
 }
 
-/* NULL: no memory. */
-static struct forms *publication_forms(struct hf_publication *publication)
+static struct wire *share_by_page(struct hf_page *page, unsigned slot, struct wire *built)
 {
-    struct forms *forms = hf_publication_attachment(publication, HF_PUBLICATION_SLOT_FORMS);
-    struct forms *attached = forms;
+    struct hf_attachment *attached;
 
-    if (forms == NULL) {
-        forms = calloc(1, sizeof(*forms));
-        if (forms != NULL) {
-            attached =
-                hf_publication_attach(publication, HF_PUBLICATION_SLOT_FORMS, forms, forms_destroy);
-        }
-        if (attached != forms) {
-            free(forms);
-        }
+    if (built == NULL) {
+        return NULL;
     }
-    return attached;
-}
-
-/* NULL: no memory. */
-static struct forms *page_forms(struct hf_page *page)
-{
-    struct forms *forms = hf_page_attachment(page, HF_PAGE_SLOT_FORMS);
-    struct forms *attached = forms;
-
-    if (forms == NULL) {
-        forms = calloc(1, sizeof(*forms));
-        if (forms != NULL) {
-            attached = hf_page_attach(page, HF_PAGE_SLOT_FORMS, forms, forms_destroy);
-        }
-        if (attached != forms) {
-            free(forms);
-        }
+    built->attachment.slot = slot;
+    attached = hf_page_attach(page, &built->attachment);
+    if (attached != &built->attachment) {
+        free(built);
     }
-    return attached;
+    return wire_of(attached);
 }
 
 static void release_publication(void *owner)
@@ -382,7 +311,7 @@ static enum hf_publication_frame_result frame_of_publication(const struct wire *
     if (wire == NULL) {
         return HF_PUBLICATION_FRAME_NO_MEMORY;
     }
-    if (wire == &unfit) {
+    if (wire->is_unfit) {
         return HF_PUBLICATION_FRAME_UNFIT;
     }
     *frame = hf_frame_borrow(wire->data, wire->len, release_publication,
@@ -400,7 +329,7 @@ static enum hf_publication_frame_result frame_of_page(const struct wire *wire, s
     if (wire == NULL) {
         return HF_PUBLICATION_FRAME_NO_MEMORY;
     }
-    if (wire == &unfit) {
+    if (wire->is_unfit) {
         return HF_PUBLICATION_FRAME_UNFIT;
     }
     *frame = hf_frame_borrow(wire->data, wire->len, release_page, hf_page_ref(page));
@@ -416,15 +345,38 @@ static enum hf_publication_frame_result list_of(const struct wire *wire, struct 
     if (wire == NULL) {
         return HF_PUBLICATION_FRAME_NO_MEMORY;
     }
-    if (wire == &unfit) {
+    if (wire->is_unfit) {
         return HF_PUBLICATION_FRAME_UNFIT;
     }
     *list = hf_slice(wire->data, wire->len);
     return HF_PUBLICATION_FRAME_OK;
 }
 
-/* --- plain --------------------------------------------------------------------------------------
+/* --- the forms ----------------------------------------------------------------------------------
  */
+
+static unsigned slot_of(const struct hf_transport *transport,
+                        const struct hf_publication_form *form)
+{
+    return (unsigned)transport->framing | (form->is_delta ? SLOT_DELTA : 0) |
+           (form->base != NULL ? SLOT_BASE : 0) | (form->is_compact ? SLOT_COMPACT : 0);
+}
+
+static enum hf_publication_frame_result publication_frame(struct style *style,
+                                                          const struct hf_transport *transport,
+                                                          struct hf_slice channel,
+                                                          struct hf_publication *publication,
+                                                          struct hf_frame **frame)
+{
+    unsigned slot = slot_of(transport, &style->form);
+    struct wire *wire = wire_of(hf_publication_attachment(publication, slot));
+
+    if (wire == NULL) {
+        wire = share_by_publication(publication, slot,
+                                    build_push(style, transport, channel, publication));
+    }
+    return frame_of_publication(wire, publication, frame);
+}
 
 enum hf_publication_frame_result hf_publication_frame(struct hf_worker *worker,
                                                       const struct hf_transport *transport,
@@ -432,69 +384,9 @@ enum hf_publication_frame_result hf_publication_frame(struct hf_worker *worker,
                                                       struct hf_publication *publication,
                                                       struct hf_frame **frame)
 {
-    unsigned slot = HF_PUBLICATION_SLOT_PUSH + (unsigned)transport->framing;
-    struct wire *wire = hf_publication_attachment(publication, slot);
+    struct style style = style_new(worker, transport, NULL);
 
-    if (wire == NULL) {
-        struct style style = style_new(worker, transport, NULL);
-
-        wire = build_push(&style, transport, channel, publication);
-        if (wire != NULL) {
-            wire = settle(wire, hf_publication_attach(publication, slot, wire, wire_destroy));
-        }
-    }
-    return frame_of_publication(wire, publication, frame);
-}
-
-enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
-                                               const struct hf_transport *transport,
-                                               struct hf_slice channel, struct hf_page *page,
-                                               struct hf_frame **frame)
-{
-    unsigned slot = HF_PAGE_SLOT_PUSHES + (unsigned)transport->framing;
-    struct wire *wire = hf_page_attachment(page, slot);
-
-    if (wire == NULL) {
-        struct style style = style_new(worker, transport, NULL);
-
-        wire = build_pushes(&style, transport, channel, page);
-        if (wire != NULL) {
-            wire = settle(wire, hf_page_attach(page, slot, wire, wire_destroy));
-        }
-    }
-    return frame_of_page(wire, page, frame);
-}
-
-enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
-                                              const struct hf_transport *transport,
-                                              struct hf_page *page, struct hf_slice *list)
-{
-    unsigned slot = HF_PAGE_SLOT_LIST + (unsigned)transport->encoding;
-    struct wire *wire;
-
-    *list = (struct hf_slice){0};
-    if (page == NULL) {
-        return HF_PUBLICATION_FRAME_OK;
-    }
-    wire = hf_page_attachment(page, slot);
-    if (wire == NULL) {
-        struct style style = style_new(worker, transport, NULL);
-
-        wire = build_list(&style, page);
-        if (wire != NULL) {
-            wire = settle(wire, hf_page_attach(page, slot, wire, wire_destroy));
-        }
-    }
-    return list_of(wire, list);
-}
-
-/* --- other forms --------------------------------------------------------------------------------
- */
-
-static unsigned key_of(const struct hf_transport *transport, const struct hf_publication_form *form)
-{
-    return (unsigned)transport->framing | (form->is_delta ? KEY_DELTA : 0) |
-           (form->base != NULL ? KEY_BASE : 0) | (form->is_compact ? KEY_COMPACT : 0);
+    return publication_frame(&style, transport, channel, publication, frame);
 }
 
 enum hf_publication_frame_result
@@ -505,25 +397,22 @@ hf_publication_form_frame(struct hf_worker *worker, const struct hf_transport *t
     bool is_special =
         form->is_compact ||
         (form->is_delta && (form->base != NULL || transport->encoding == HF_ENCODING_JSON));
-    unsigned key = key_of(transport, form);
-    struct forms *forms;
-    struct wire *wire;
+    struct style style = style_new(worker, transport, is_special ? form : NULL);
+    enum hf_publication_frame_result result =
+        publication_frame(&style, transport, channel, publication, frame);
 
-    if (!is_special) {
-        return hf_publication_frame(worker, transport, channel, publication, frame);
-    }
-    forms = publication_forms(publication);
-    if (forms == NULL) {
-        return HF_PUBLICATION_FRAME_NO_MEMORY;
-    }
-    wire = form_of(forms, key);
-    if (wire == NULL) {
-        struct style style = style_new(worker, transport, form);
+    hf_buffer_fini(&style.patch);
+    return result;
+}
 
-        wire = form_settle(forms, key, build_push(&style, transport, channel, publication));
-        hf_buffer_fini(&style.patch);
-    }
-    return frame_of_publication(wire, publication, frame);
+enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
+                                               const struct hf_transport *transport,
+                                               struct hf_slice channel, struct hf_page *page,
+                                               struct hf_frame **frame)
+{
+    const struct hf_publication_form plain = {0};
+
+    return hf_page_form_frame(worker, transport, channel, &plain, page, frame);
 }
 
 enum hf_publication_frame_result hf_page_form_frame(struct hf_worker *worker,
@@ -532,52 +421,56 @@ enum hf_publication_frame_result hf_page_form_frame(struct hf_worker *worker,
                                                     const struct hf_publication_form *form,
                                                     struct hf_page *page, struct hf_frame **frame)
 {
-    unsigned key = key_of(transport, form);
-    struct forms *forms;
-    struct wire *wire;
+    unsigned slot = slot_of(transport, form);
+    struct wire *wire = wire_of(hf_page_attachment(page, slot));
 
-    if (!form->is_delta && !form->is_compact) {
-        return hf_page_frame(worker, transport, channel, page, frame);
-    }
-    forms = page_forms(page);
-    if (forms == NULL) {
-        return HF_PUBLICATION_FRAME_NO_MEMORY;
-    }
-    wire = form_of(forms, key);
     if (wire == NULL) {
         struct style style = style_new(worker, transport, form);
 
-        wire = form_settle(forms, key, build_pushes(&style, transport, channel, page));
+        wire = share_by_page(page, slot, build_pushes(&style, transport, channel, page));
         hf_buffer_fini(&style.patch);
     }
     return frame_of_page(wire, page, frame);
 }
 
-enum hf_publication_frame_result hf_page_delta_list(struct hf_worker *worker,
-                                                    const struct hf_transport *transport,
-                                                    struct hf_page *page, struct hf_slice *list)
+static enum hf_publication_frame_result page_list(struct hf_worker *worker,
+                                                  const struct hf_transport *transport,
+                                                  const struct hf_publication_form *form,
+                                                  struct hf_page *page, struct hf_slice *list)
 {
-    const struct hf_publication_form form = {.is_delta = true};
-    unsigned key = KEY_LIST | (unsigned)transport->encoding;
-    struct forms *forms;
+    unsigned slot = SLOT_LIST | (unsigned)transport->encoding | (form->is_delta ? SLOT_DELTA : 0);
     struct wire *wire;
 
     *list = (struct hf_slice){0};
     if (page == NULL) {
         return HF_PUBLICATION_FRAME_OK;
     }
-    forms = page_forms(page);
-    if (forms == NULL) {
-        return HF_PUBLICATION_FRAME_NO_MEMORY;
-    }
-    wire = form_of(forms, key);
+    wire = wire_of(hf_page_attachment(page, slot));
     if (wire == NULL) {
-        struct style style = style_new(worker, transport, &form);
+        struct style style = style_new(worker, transport, form);
 
-        wire = form_settle(forms, key, build_list(&style, page));
+        wire = share_by_page(page, slot, build_list(&style, page));
         hf_buffer_fini(&style.patch);
     }
     return list_of(wire, list);
+}
+
+enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
+                                              const struct hf_transport *transport,
+                                              struct hf_page *page, struct hf_slice *list)
+{
+    const struct hf_publication_form plain = {0};
+
+    return page_list(worker, transport, &plain, page, list);
+}
+
+enum hf_publication_frame_result hf_page_delta_list(struct hf_worker *worker,
+                                                    const struct hf_transport *transport,
+                                                    struct hf_page *page, struct hf_slice *list)
+{
+    const struct hf_publication_form deltas = {.is_delta = true};
+
+    return page_list(worker, transport, &deltas, page, list);
 }
 
 /* FNV-1a. That names collide does no harm: a client is given a number once (tailoring.h). */

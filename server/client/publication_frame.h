@@ -22,17 +22,6 @@
 
 struct hf_worker;
 
-/* Whose attachment is in which slot: one for each framing, and for lists one for each encoding. */
-enum hf_publication_slot {
-    HF_PUBLICATION_SLOT_PUSH = 0 /* + framing */,
-    HF_PUBLICATION_SLOT_FORMS = HF_FRAMINGS /* all other forms */
-};
-enum hf_page_slot {
-    HF_PAGE_SLOT_LIST = 0 /* + encoding */,
-    HF_PAGE_SLOT_PUSHES = 2 /* + framing */,
-    HF_PAGE_SLOT_FORMS = HF_PAGE_SLOT_PUSHES + HF_FRAMINGS /* all other forms */
-};
-
 /* Most messages that are joined into one frame. */
 #define HF_FRAME_MESSAGES_MAX 16
 

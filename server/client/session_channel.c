@@ -49,8 +49,10 @@ static struct hf_channel_caller caller_of(const struct hf_session *session, stru
 
 /* --- publish -------------------------------------------------------------------------------- */
 
-static void on_published(void *context, int rc, struct hf_position position)
+static void on_published(void *context, int rc, enum hf_publish_outcome outcome,
+                         struct hf_position position)
 {
+    (void)outcome;
     struct hf_session_request *request = context;
     struct hf_session *session = request->session;
     uint64_t channel_hash = request->channel_hash;

@@ -251,7 +251,7 @@ void hf_tailoring_fan_out(struct hf_hub_entry *entry, struct hf_publication *pub
     hf_arena_fini(&fan_out.arena);
     hf_publication_unref(entry->base);
     is_base = is_base && entry->live > entry->plain;
-    entry->base = is_base ? hf_publication_ref(publication) : NULL;
+    entry->base = is_base ? hf_publication_ref(hf_publication_origin(publication)) : NULL;
 }
 
 /* --- recovered pages ------------------------------------------------------------------------ */

@@ -5,20 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Out of memory leaves an item out of the table, and says so by a NULL handle (uthash). */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "table.h"
 
 struct user {
-    UT_hash_handle hh;
+    struct hf_table_node in_table;
     uint32_t connections; /* at least 1 */
-    size_t len;
-    char name[]; /* len bytes */
+    char name[];
 };
 
 struct hf_users {
     pthread_mutex_t lock;
-    struct user *table;
+    struct hf_hash_key hash_key;
+    struct hf_table table;
     uint32_t limit;
     uint64_t connections; /* of all users */
 };
@@ -31,7 +29,8 @@ struct hf_users *hf_users_new(uint32_t limit)
         return NULL;
     }
     users->limit = limit;
-    if (pthread_mutex_init(&users->lock, NULL) != 0) {
+    hf_table_init(&users->table, &users->hash_key, HF_TABLE_NAME_AT(struct user, in_table, name));
+    if (!hf_hash_key_new(&users->hash_key) || pthread_mutex_init(&users->lock, NULL) != 0) {
         free(users);
         return NULL;
     }
@@ -43,9 +42,17 @@ void hf_users_free(struct hf_users *users)
     if (users == NULL) {
         return;
     }
-    assert(users->table == NULL);
+    assert(users->table.count == 0);
+    hf_table_clear(&users->table);
     pthread_mutex_destroy(&users->lock);
     free(users);
+}
+
+static struct user *find(const struct hf_users *users, struct hf_slice name)
+{
+    struct hf_table_node *node = hf_table_find(&users->table, name.data, name.len);
+
+    return node != NULL ? HF_TABLE_ITEM(node, struct user, in_table) : NULL;
 }
 
 static struct user *insert(struct hf_users *users, struct hf_slice name)
@@ -55,10 +62,8 @@ static struct user *insert(struct hf_users *users, struct hf_slice name)
     if (user == NULL) {
         return NULL;
     }
-    user->len = name.len;
     memcpy(user->name, name.data, name.len);
-    HASH_ADD_KEYPTR(hh, users->table, user->name, user->len, user);
-    if (user->hh.tbl == NULL) {
+    if (!hf_table_add(&users->table, &user->in_table, name.len)) {
         free(user);
         return NULL;
     }
@@ -68,10 +73,10 @@ static struct user *insert(struct hf_users *users, struct hf_slice name)
 enum hf_users_result hf_users_add(struct hf_users *users, struct hf_slice user)
 {
     enum hf_users_result result = HF_USERS_OK;
-    struct user *found = NULL;
+    struct user *found;
 
     pthread_mutex_lock(&users->lock);
-    HASH_FIND(hh, users->table, user.data, user.len, found);
+    found = find(users, user);
     if (found == NULL) {
         found = insert(users, user);
     }
@@ -89,14 +94,15 @@ enum hf_users_result hf_users_add(struct hf_users *users, struct hf_slice user)
 
 void hf_users_remove(struct hf_users *users, struct hf_slice user)
 {
-    struct user *found = NULL;
+    struct user *found;
 
     pthread_mutex_lock(&users->lock);
-    HASH_FIND(hh, users->table, user.data, user.len, found);
+    found = find(users, user);
     assert(found != NULL);
     users->connections--;
     if (--found->connections == 0) {
-        HASH_DEL(users->table, found);
+        hf_table_remove(&users->table, &found->in_table);
+        hf_table_shrink(&users->table);
         free(found);
     }
     pthread_mutex_unlock(&users->lock);
@@ -105,7 +111,7 @@ void hf_users_remove(struct hf_users *users, struct hf_slice user)
 void hf_users_count(struct hf_users *users, uint64_t *user_count, uint64_t *connections)
 {
     pthread_mutex_lock(&users->lock);
-    *user_count = HASH_COUNT(users->table);
+    *user_count = users->table.count;
     *connections = users->connections;
     pthread_mutex_unlock(&users->lock);
 }

@@ -258,6 +258,12 @@ struct hf_config_holdfast {
     int64_t store_wait_ms;           /* requests wait so long for a store that is away */
     int64_t node_timeout_ms;         /* another node is given up after so long a silence */
     uint32_t witnesses_max;          /* positions remembered of channels not followed here */
+    uint64_t witnesses_max_bytes;    /* the same in bytes */
+    int64_t witness_ttl_ms;          /* one that nothing is heard of for so long is forgotten */
+    uint32_t idle_channels_max;      /* Redis: unused channels whose epoch is remembered */
+    int64_t idle_channel_ttl_ms;     /* ... for so long */
+    uint32_t memory_keys_max;        /* memory engine: idempotency keys remembered */
+    uint32_t memory_versions_max;    /* memory engine: channels' last versions remembered */
     uint32_t pending_requests_max;   /* requests waiting inside the engine */
     uint64_t pending_bytes_max;      /* payload bytes waiting for the store */
     uint32_t loads_in_flight_max;    /* reads of streams asked of the store at once */

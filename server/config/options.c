@@ -365,6 +365,22 @@ const struct hf_option hf__options[] = {
              "after Redis was lost, nodes wait so long for each other's word on what it still has"),
     INT("holdfast.witnesses_max", AT(holdfast.witnesses_max), "100000", 1, COUNT_MAX, 0,
         "channels not followed on this node whose position is remembered, to notice a loss in Redis"),
+    BYTES("holdfast.witnesses_max_bytes", AT(holdfast.witnesses_max_bytes), "32MiB", 1, BYTES_MAX,
+          0, "bytes of those positions; above it the longest unheard are forgotten"),
+    DURATION("holdfast.witness_ttl", AT(holdfast.witness_ttl_ms), "1h", SECOND, 1000 * HOUR, 0,
+             "time after which such a position is forgotten when nothing is heard of its channel; "
+             "longer than a Redis that comes back may be behind"),
+    INT("holdfast.idle_channels_max", AT(holdfast.idle_channels_max), "65536", 1, COUNT_MAX, 0,
+        "channels not in use whose epoch in Redis is remembered, which saves a round trip"),
+    DURATION("holdfast.idle_channel_ttl", AT(holdfast.idle_channel_ttl_ms), "60s", SECOND, 24 * HOUR,
+             0, "time that such an epoch is remembered"),
+    INT("holdfast.memory_keys_max", AT(holdfast.memory_keys_max), "1000000", 1, COUNT_MAX, 0,
+        "idempotency keys that the memory engine remembers; above it publishing with a new key "
+        "fails"),
+    INT("holdfast.memory_versions_max", AT(holdfast.memory_versions_max), "1000000", 1, COUNT_MAX,
+        0,
+        "channels whose last version the memory engine remembers; above it publishing with a "
+        "version to another channel fails"),
     INT("holdfast.pending_requests_max", AT(holdfast.pending_requests_max), "100000", 1, COUNT_MAX,
         0, "requests of this node waiting inside the engine"),
     BYTES("holdfast.pending_bytes_max", AT(holdfast.pending_bytes_max), "64MiB", 1, BYTES_MAX, 0,

@@ -78,8 +78,10 @@ static void on_subscribed(void *context, int result, const struct hf_subscribe_r
     bench.subscribed++;
 }
 
-static void on_published(void *context, int result, struct hf_position position)
+static void on_published(void *context, int result, enum hf_publish_outcome outcome,
+                         struct hf_position position)
 {
+    (void)outcome;
     (void)context;
     (void)position;
     if (result != HF_OK)

@@ -68,8 +68,9 @@ static void live_through(struct hf_cluster *cluster, unsigned node, struct hf_su
     assert_int_equal(top.epoch, before.epoch);
     assert_int_equal(top.offset, before.offset + 10);
     hf_until(cluster, hf_subscriber_is_at(client, top));
-    assert_in_range(CHAOS_NUMBER(cluster, "TTL holdfast:stream:a"), 590, 640); /* and some slack */
-    assert_in_range(CHAOS_NUMBER(cluster, "TTL holdfast:meta:a"), 1190, 1200);
+    assert_in_range(CHAOS_NUMBER(cluster, "TTL holdfast:stream:a"), 590,
+                    601); /* a second of slack */
+    assert_in_range(CHAOS_NUMBER(cluster, "TTL holdfast:meta:a"), 1190, 1201);
 
     /* A new stream's epoch is of Redis' clock. */
     char channel[32];

@@ -66,17 +66,16 @@ static void c27_thousand_reconnects_in_no_time_on_changing_nodes_are_all_recover
         hf_cluster_add_node(cluster, NULL);
     }
     struct hf_subscriber *client = hf_subscriber_open(cluster, 0, "a");
-    struct hf_published *last = NULL;
     for (unsigned i = 1; i <= TIMES; i++) {
         if (cluster->published_open < 8) {
-            last = hf_cluster_send(cluster, (i + 1) % NODES, "a");
+            hf_cluster_send(cluster, (i + 1) % NODES, "a");
         }
         hf_subscriber_leave(client);
         hf_subscriber_come_back(client, i % NODES);
         assert_int_equal(client->recoveries, i);
     }
-    hf_until(cluster, last->is_done && hf_subscriber_is_at(client, last->position));
-    hf_until(cluster, cluster->published_open == 0);
+    const struct hf_position top = hf_cluster_await_published(cluster, "a");
+    hf_until(cluster, hf_subscriber_is_at(client, top));
     assert_int_equal(client->refusals + client->losses + client->errors, 0);
     hf_cluster_check(cluster);
 }

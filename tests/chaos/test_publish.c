@@ -91,6 +91,7 @@ c16_publisher_retries_with_its_key_on_another_node_and_gets_the_same_offset(void
         struct hf_published *retry = hf_cluster_send(cluster, other, "a");
         hf_until(cluster, retry->is_done);
         assert_int_equal(retry->result, HF_OK);
+        assert_int_equal(retry->outcome, HF_PUBLISH_REPEATED);
         assert_int_equal(retry->position.offset, 1);
     }
     cluster->idempotency_key = NULL;

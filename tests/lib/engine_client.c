@@ -462,7 +462,8 @@ struct publishing {
     struct hf_published *published;
 };
 
-static void on_published(void *context, int result, struct hf_position position)
+static void on_published(void *context, int result, enum hf_publish_outcome outcome,
+                         struct hf_position position)
 {
     struct publishing *publishing = context;
     struct hf_published *published = publishing->published;
@@ -472,6 +473,7 @@ static void on_published(void *context, int result, struct hf_position position)
         }
         published->is_done = true;
         published->result = result;
+        published->outcome = outcome;
         published->position = position;
         published->done_ms = hf_test_now_ms();
         publishing->cluster->published_open--;
@@ -513,10 +515,26 @@ struct hf_published *hf_cluster_send(struct hf_cluster *cluster, unsigned client
     int result = hf_publish(cluster->clients[client].port, &params, on_published, publishing);
     cluster->published_open++;
     if (result != HF_OK) {
-        on_published(publishing, result, (struct hf_position){0});
+        on_published(publishing, result, HF_PUBLISHED, (struct hf_position){0});
     }
     free(payload);
     return published;
+}
+
+struct hf_position hf_cluster_await_published(struct hf_cluster *cluster, const char *channel)
+{
+    hf_until(cluster, cluster->published_open == 0);
+    struct hf_position newest = {0};
+    for (uint32_t i = 0; i < cluster->published_count; i++) {
+        const struct hf_published *published = cluster->published[i];
+        struct hf_position position = published->position;
+        bool is_newer = position.epoch > newest.epoch ||
+                        (position.epoch == newest.epoch && position.offset > newest.offset);
+        if (strcmp(published->channel, channel) == 0 && is_newer) {
+            newest = position;
+        }
+    }
+    return newest;
 }
 
 struct hf_position hf_cluster_publish(struct hf_cluster *cluster, unsigned client,

@@ -41,6 +41,7 @@ struct hf_published {
     char channel[64];
     bool is_done;
     int result; /* when done */
+    enum hf_publish_outcome outcome;
     struct hf_position position;
     uint64_t sent_ms, done_ms;
 };
@@ -137,6 +138,10 @@ struct hf_published *hf_cluster_send(struct hf_cluster *cluster, unsigned client
 /* Publishes `count` and waits; each must be acknowledged. Returns the last one's position. */
 struct hf_position hf_cluster_publish(struct hf_cluster *cluster, unsigned client,
                                       const char *channel, unsigned count);
+
+/* Waits for all that was sent. Returns the newest position that it got on this channel: publishes
+ * of several nodes overtake each other. */
+struct hf_position hf_cluster_await_published(struct hf_cluster *cluster, const char *channel);
 
 /* --- subscribers ---------------------------------------------------------------------------- */
 

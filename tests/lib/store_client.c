@@ -39,10 +39,11 @@ static void see(struct hf_store_client *client, struct hf_bytes channel,
     seen->publication = publication != NULL ? hf_publication_ref(publication) : NULL;
 }
 
-static void on_connected(void *context, uint64_t life)
+static void on_connected(void *context, uint64_t life, uint64_t admitted_life)
 {
     struct hf_store_client *client = context;
     client->life = life;
+    client->admitted_life = admitted_life;
     if (!client->keeps_fence)
         client->store->ops->admit(client->store, life);
     client->connects++;
@@ -113,6 +114,10 @@ void hf_store_client_init(struct hf_store_client *client, const char *address)
         .wait_ms = 4000,
         .presence_ttl_ms = 60000,
         .pending_requests_max = 100000,
+        .idle_channels_max = 1000,
+        .idle_channel_ttl_ms = 600000,
+        .memory_keys_max = 1000,
+        .memory_versions_max = 1000,
         .pending_bytes_max = (size_t)64 * 1024 * 1024,
         .log = on_log,
         .log_context = client,

@@ -140,8 +140,10 @@ struct publish {
     char data[24];
 };
 
-static void on_published(void *context, int result, struct hf_position position)
+static void on_published(void *context, int result, enum hf_publish_outcome outcome,
+                         struct hf_position position)
 {
+    (void)outcome;
     struct publish *publish = context;
     publish->is_done = true;
     publish->result = result;

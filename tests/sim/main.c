@@ -1,8 +1,11 @@
-/* Runs simulated histories: sim [--histories N] [--seed S] [--without-rollbacks] [--verbose]
+/* Runs simulated histories: sim [--histories N] [--seed S] [--first] [--without-rollbacks]
+ * [--verbose]
  *
- * A violation prints its seed; `sim --seed S --verbose` tells that history again, word for word. */
+ * A violation, or an assertion that fails, prints its seed; `sim --seed S --verbose` tells that
+ * history again, word for word. */
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +14,23 @@
 #include "sim.h"
 
 static const char usage[] =
-    "usage: sim [--histories N] [--seed S] [--without-rollbacks] [--verbose]\n"
+    "usage: sim [--histories N] [--seed S] [--first] [--without-rollbacks] [--verbose]\n"
     "  --histories N        how many, with seeds S, S+1, ... (1000)\n"
     "  --seed S             the first seed (1); alone, only that history\n"
+    "  --first              end with the first violation\n"
     "  --without-rollbacks  the store never comes back as it was before\n"
     "  --verbose            tell what happens\n";
+
+static volatile uint64_t present_seed;
+
+/* An assertion of the core: the process is on its way out, so printing may fail, but must not keep
+ * it. */
+static void on_abort(int signal_number)
+{
+    (void)signal_number;
+    printf("seed %" PRIu64 ": aborted\n", present_seed);
+    fflush(stdout);
+}
 
 static void add(struct sim_report *sum, const struct sim_report *report)
 {
@@ -31,18 +46,19 @@ static void add(struct sim_report *sum, const struct sim_report *report)
     sum->unwitnessed += report->unwitnessed;
 }
 
-static int run(struct sim_options options, uint64_t histories)
+static int run(struct sim_options options, uint64_t histories, uint64_t violations_max)
 {
     struct sim_report sum = {0};
     time_t started = time(NULL);
     uint64_t failed = 0;
     for (uint64_t i = 0; i < histories; i++, options.seed++) {
         struct sim_report report;
+        present_seed = options.seed;
         sim_run(&options, &report);
         add(&sum, &report);
         if (report.violation != NULL) {
             printf("seed %" PRIu64 ": %s: %s\n", options.seed, report.violation, report.detail);
-            if (++failed == 5) {
+            if (++failed == violations_max) {
                 break;
             }
         }
@@ -62,13 +78,14 @@ int main(int argc, char **argv)
     static const struct option long_options[] = {
         {"histories", required_argument, NULL, 'n'},
         {"seed", required_argument, NULL, 's'},
+        {"first", no_argument, NULL, 'f'},
         {"without-rollbacks", no_argument, NULL, 'w'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
     struct sim_options options = {.seed = 1, .with_rollbacks = true};
-    uint64_t histories = 0;
+    uint64_t histories = 0, violations_max = 5;
     bool has_seed = false;
     int option;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -79,6 +96,9 @@ int main(int argc, char **argv)
         case 's':
             options.seed = strtoull(optarg, NULL, 10);
             has_seed = true;
+            break;
+        case 'f':
+            violations_max = 1;
             break;
         case 'w':
             options.with_rollbacks = false;
@@ -91,5 +111,6 @@ int main(int argc, char **argv)
             return option == 'h' ? EXIT_SUCCESS : 2;
         }
     }
-    return run(options, histories > 0 ? histories : has_seed ? 1 : 1000);
+    signal(SIGABRT, on_abort);
+    return run(options, histories > 0 ? histories : has_seed ? 1 : 1000, violations_max);
 }

@@ -12,22 +12,21 @@ void model_init(struct model_store *store)
 
 void model_fini(struct model_store *store)
 {
-    free(store->behind);
-    free(store->seen_by);
+    free(store->publications);
 }
 
-static uint64_t new_number(struct model_store *store, uint64_t behind)
+static uint64_t new_number(struct model_store *store, unsigned channel, uint64_t behind)
 {
     if (store->numbers + 1 >= store->capacity) {
         store->capacity = store->capacity > 0 ? store->capacity * 2 : 256;
-        store->behind = realloc(store->behind, store->capacity * sizeof *store->behind);
-        store->seen_by = realloc(store->seen_by, store->capacity * sizeof *store->seen_by);
-        if (store->behind == NULL || store->seen_by == NULL) {
+        store->publications =
+            realloc(store->publications, store->capacity * sizeof *store->publications);
+        if (store->publications == NULL) {
             abort();
         }
     }
-    store->behind[++store->numbers] = behind;
-    store->seen_by[store->numbers] = 0;
+    store->publications[++store->numbers] =
+        (struct model_publication){.channel = channel, .behind = behind};
     return store->numbers;
 }
 
@@ -81,8 +80,9 @@ struct hf_publication *model_publish(struct model_store *store, unsigned channel
 {
     struct model_stream *stream = &store->streams[channel];
     create(store, stream);
-    uint64_t number = new_number(store, newest(stream));
+    uint64_t number = new_number(store, channel, newest(stream));
     append(stream, number);
+    store->publications[number].position = stream->top;
     stream->newest = number;
     return publication_of(number, stream->top);
 }
@@ -133,7 +133,7 @@ int model_mend(struct model_store *store, unsigned channel, const struct hf_core
         return HF_EUNRECOVERABLE;
     }
     if (mend->page == NULL) {
-        *stream = (struct model_stream){0};
+        *stream = (struct model_stream){.has_lost = stream->has_lost};
         create(store, stream);
         return HF_OK;
     }
@@ -143,4 +143,51 @@ int model_mend(struct model_store *store, unsigned channel, const struct hf_core
         assert(mend->page->items[i]->position.offset == stream->top.offset);
     }
     return HF_OK;
+}
+
+void model_go_back(struct model_store *store, unsigned channel, const struct model_stream *before)
+{
+    struct model_stream *stream = &store->streams[channel];
+    bool is_loss = !hf_position_equal(stream->top, before->top) || stream->newest != before->newest;
+    bool has_lost = stream->has_lost || is_loss;
+    *stream = *before;
+    stream->has_lost = has_lost;
+}
+
+bool model_follows(const struct model_store *store, unsigned channel, struct hf_position position,
+                   uint64_t number)
+{
+    const struct model_stream *stream = &store->streams[channel];
+    if (stream->top.epoch != position.epoch || position.offset > stream->top.offset ||
+        stream->top.offset - position.offset > stream->count) {
+        return false;
+    }
+    if (number == 0) {
+        return true;
+    }
+    uint64_t missed = stream->top.offset - position.offset;
+    if (missed == 0) {
+        return stream->newest == number;
+    }
+    return store->publications[stream->numbers[stream->count - missed]].behind == number;
+}
+
+uint64_t model_forgotten(struct model_store *store, unsigned channel)
+{
+    const struct model_stream *stream = &store->streams[channel];
+    for (uint64_t number = 1; number <= store->numbers; number++) {
+        store->publications[number].is_on_line = false;
+    }
+    for (uint64_t number = newest(stream); number != 0;
+         number = store->publications[number].behind) {
+        store->publications[number].is_on_line = true;
+    }
+    for (uint64_t number = 1; number <= store->numbers; number++) {
+        const struct model_publication *publication = &store->publications[number];
+        if (publication->channel == channel && publication->seen_by != 0 &&
+            publication->position.epoch == stream->top.epoch && !publication->is_on_line) {
+            return number;
+        }
+    }
+    return 0;
 }

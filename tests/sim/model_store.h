@@ -20,15 +20,23 @@ struct model_stream {
     struct hf_position top; /* epoch 0: there is no stream */
     uint32_t count;         /* entries kept, the last one at top */
     uint64_t numbers[MODEL_HISTORY];
-    uint64_t newest; /* the publication at top, whether its entry is kept or not */
+    uint64_t newest;  /* the publication at top, whether its entry is kept or not */
+    uint64_t emptied; /* the newest when the entries were lost last */
+    bool has_lost;    /* it went back once, so it may have to be mended */
+};
+
+struct model_publication {
+    unsigned channel;
+    struct hf_position position; /* that it was given */
+    uint64_t behind;             /* the one it was written behind, 0: the first of its epoch */
+    uint8_t seen_by;             /* bit per node that has heard or read it, and lives */
+    bool is_on_line;             /* scratch of model_forgotten */
 };
 
 struct model_store {
     struct model_stream streams[MODEL_CHANNELS];
-    uint64_t clock; /* of the store: gives epochs, never goes back */
-    /* by publication number; 0 is none */
-    uint64_t *behind; /* the publication it was written behind, 0: the first of its epoch */
-    uint8_t *seen_by; /* bit per node that has heard or read it and lives */
+    uint64_t clock;                         /* of the store: gives epochs, never goes back */
+    struct model_publication *publications; /* by number; 0 is none */
     uint64_t numbers, capacity;
 };
 
@@ -42,6 +50,17 @@ void model_read(struct model_store *store, unsigned channel, const struct hf_cor
                 struct hf_core_read_result *result);
 /* HF_OK or HF_EUNRECOVERABLE, as struct hf_core_mend says. */
 int model_mend(struct model_store *store, unsigned channel, const struct hf_core_mend *mend);
+
+/* The store has lost everything of the stream that came after it was as `before`. */
+void model_go_back(struct model_store *store, unsigned channel, const struct model_stream *before);
+/* Whether the store has all that was written behind this publication (number 0: not known which it
+ * was). */
+bool model_follows(const struct model_store *store, unsigned channel, struct hf_position position,
+                   uint64_t number);
+
+/* A publication that a living node has seen, but that the stream, still in that epoch, does not go
+ * through; 0: there is none. */
+uint64_t model_forgotten(struct model_store *store, unsigned channel);
 
 /* The number that a publication's payload carries. */
 uint64_t model_number(const struct hf_publication *publication);

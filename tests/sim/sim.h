@@ -1,16 +1,26 @@
 /* Sim: nodes, clients and publishers around one modelled store, in one simulated history.
  *
- * Each node runs the real core (engine/core). Around it everything goes wrong on a seed: messages
- * to nodes are delayed, dropped, doubled; connections break; nodes crash and return; the store
- * loses entries or everything, goes away, or comes back as it was some time ago.
+ * Each node runs the real core and fence (engine/core). Around them everything goes wrong on a
+ * seed: messages are delayed, dropped, doubled; reads and acknowledgements are slow; connections
+ * break, and nodes notice late; nodes are stopped and go on, or crash and return; the store loses
+ * entries or everything, goes away, comes back as it was some time ago, or is replaced by a replica
+ * that lagged. How much of each there is, the seed says too. After some seconds all is well for as
+ * long as it takes, then it begins again.
  *
- * What a client sees is checked from the outside at every step:
+ * What clients and store see is checked from the outside:
  *   V1  offsets of one epoch come one after the other, without gap or repeat
  *   V2  each publication was written behind the one that the client had last (so `recovered` and
  *       live delivery follow one line, even when offsets were given twice), as long as a node
  *       lives that has seen what the store lost
- *   V3  when all is quiet again, every client is at the top of its stream: nobody is left behind
- *   V4  every subscribe is answered */
+ *   V3  when all is well, every client comes to the top of its stream: nobody is left behind;
+ *       unless messages vanished, without any further publication
+ *   V4  every subscribe is answered, in time
+ *   V5  who is refused, or told of a loss, lacks something that the store does not have, or did not
+ *       have for a moment since it asked
+ *   V6  a node has no more reads open than it may, and one per stream
+ *   V7  when all is well, a stream goes through all that a living node has seen of its epoch
+ *   V8  a stream is mended only when it has lost something, or by a node that the others took for
+ *       dead meanwhile */
 #ifndef HF_SIM_SIM_H
 #define HF_SIM_SIM_H
 

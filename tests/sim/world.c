@@ -88,6 +88,7 @@ static struct world_event take_first(struct world *world)
 bool world_step(struct world *world, uint64_t until_ms)
 {
     if (world->count == 0 || world->events[0].at_ms > until_ms) {
+        world->now_ms = until_ms;
         return false;
     }
     struct world_event event = take_first(world);

@@ -37,7 +37,8 @@ bool world_likely(struct world *world, unsigned percent);
 /* Plans action(subject, number) in `delay_ms`. */
 void world_plan(struct world *world, uint64_t delay_ms, world_action *action, void *subject,
                 uint64_t number);
-/* Lets the next planned thing happen. False: nothing is planned up to `until_ms`. */
+/* Lets the next planned thing happen. False: nothing is planned up to `until_ms`, and it is then.
+ */
 bool world_step(struct world *world, uint64_t until_ms);
 
 #endif

@@ -127,7 +127,7 @@ static void versioned(struct hf_store_client *client, uint64_t version, const ch
 {
     struct sent sent = of("a", hf_options_10, "x");
     sent.request.fields.version = version;
-    sent.request.version_epoch = hf_bytes_of(epoch);
+    sent.request.fields.version_epoch = hf_bytes_of(epoch);
     start(client, &sent);
     await(client, &sent);
     assert_sent(&sent, outcome, offset);
@@ -285,7 +285,7 @@ static void keys_hold_what_an_operator_can_read(void **state)
     struct sent sent = of("a", hf_options_10, "x");
     sent.request.idempotency_key = hf_bytes_of("order:17");
     sent.request.fields.version = 7;
-    sent.request.version_epoch = hf_bytes_of("v1");
+    sent.request.fields.version_epoch = hf_bytes_of("v1");
     start(&world->node, &sent);
     await(&world->node, &sent);
     assert_sent(&sent, HF_PUBLISHED, 1);
@@ -301,8 +301,51 @@ static void keys_hold_what_an_operator_can_read(void **state)
     assert_string_equal(reply->str, "7 v1");
     freeReplyObject(reply);
     reply = hf_redis_server_command(world->server, "TTL holdfast:version:a");
-    assert_in_range(reply->integer, 110, 120);
+    assert_in_range(reply->integer, 110, 121);
     freeReplyObject(reply);
+}
+
+/* A node has it from what it heard. */
+static void version_that_redis_has_lost_is_written_back_with_the_stream(void **state)
+{
+    struct world *world = *state;
+    struct hf_publication *lost[2];
+    char text[64];
+    assert_true(hf_store_client_listen(&world->node, "a"));
+    struct sent sent = of("a", hf_options_10, "x");
+    sent.request.fields.version = 7;
+    sent.request.fields.version_epoch = hf_bytes_of("v1");
+    start(&world->node, &sent);
+    await(&world->node, &sent);
+    struct sent plain = of("a", hf_options_10, "y");
+    start(&world->node, &plain);
+    await(&world->node, &plain);
+    assert_true(hf_store_client_wait_seen(&world->node, 2));
+    for (int i = 0; i < 2; i++)
+        lost[i] = hf_publication_ref(world->node.seen[i].publication);
+    hf_redis_server_do(world->server, "DEL holdfast:stream:a holdfast:version:a");
+    hf_redis_server_do(world->server, "SET holdfast:meta:a %llu-0",
+                       (unsigned long long)sent.request.position.epoch);
+
+    struct hf_store_mend mend = {.channel = hf_bytes_of("a"),
+                                 .options = hf_options_10,
+                                 .expected = {sent.request.position.epoch, 0},
+                                 .page = hf_page_new(lost, 2)};
+    assert_int_equal(hf_store_client_mend(&world->node, &mend), HF_OK);
+    hf_page_unref(mend.page);
+    for (int i = 0; i < 2; i++)
+        hf_publication_unref(lost[i]);
+    redisReply *reply = hf_redis_server_command(world->server, "GET holdfast:version:a");
+    snprintf(text, sizeof text, "%s", reply->type == REDIS_REPLY_STRING ? reply->str : "none");
+    freeReplyObject(reply);
+    assert_string_equal(text, "7 v1");
+
+    struct sent older = of("a", hf_options_10, "older");
+    older.request.fields.version = 6;
+    older.request.fields.version_epoch = hf_bytes_of("v1");
+    start(&world->node, &older);
+    await(&world->node, &older);
+    assert_sent(&older, HF_PUBLISH_OUTDATED, 2);
 }
 
 /* --- Redis: lost replies (PEERS C16, C17) --------------------------------------------------- */
@@ -661,6 +704,7 @@ int main(void)
     const struct CMUnitTest redis[] = {
         CASES_OF_BOTH,
         CASE(keys_hold_what_an_operator_can_read),
+        CASE(version_that_redis_has_lost_is_written_back_with_the_stream),
         CASE(C16_lost_reply_gives_one_offset),
         CASE(lost_reply_is_found_behind_the_publications_of_others),
         CASE(lost_reply_is_found_where_no_position_was_known),

@@ -76,11 +76,19 @@ struct hf_engine_config {
                                        after the store was lost (core/fence.h); 3000 */
     uint32_t witnesses_max;         /* channels that are not followed here, whose position is
                                        remembered to notice a store that went back; 100000 */
-    uint32_t presence_ttl_ms;       /* a client that is not refreshed is gone; presence.h; 60000 */
-    uint32_t pending_requests_max;  /* accepted and not completed, all ports; 100000 */
-    size_t pending_bytes_max;       /* payloads waiting for the store; 64 MiB */
-    size_t mailbox_bytes_max;       /* towards one port; then the engine stops reading from the
-                                       store until the port catches up; 64 MiB */
+    size_t witnesses_bytes_max;     /* the same in bytes; the oldest go; 32 MiB */
+    uint32_t witness_ttl_ms;        /* one that nothing is heard of for so long goes; 3600000 */
+    uint32_t idle_channels_max;    /* Redis: channels whose stream's epoch is remembered though they
+                                      are not used, to save a round trip; 65536 */
+    uint32_t idle_channel_ttl_ms;  /* ... for so long; 60000 */
+    uint32_t memory_keys_max;      /* memory store: idempotency keys remembered; above it a publish
+                                      with a new key gets HF_ELIMIT; 1000000 */
+    uint32_t memory_versions_max;  /* the same for channels' last versions; 1000000 */
+    uint32_t presence_ttl_ms;      /* a client that is not refreshed is gone; presence.h; 60000 */
+    uint32_t pending_requests_max; /* accepted and not completed, all ports; 100000 */
+    size_t pending_bytes_max;      /* payloads waiting for the store; 64 MiB */
+    size_t mailbox_bytes_max;      /* towards one port; then the engine stops reading from the
+                                      store until the port catches up; 64 MiB */
 
     /* Called from the engine thread and from hf_engine_open; `text` is borrowed. NULL: silent. */
     void (*log)(void *log_context, enum hf_log_severity severity, const char *text);
@@ -159,15 +167,19 @@ struct hf_publish_params {
     /* fields.version, with history: the publication is dropped unless its version is newer than the
      * channel's last one, which is kept as long as the position. */
     struct hf_publication_fields fields;
-    struct hf_bytes version_epoch;   /* versions are compared only with those of the same epoch;
-                                        empty: with any */
     struct hf_bytes idempotency_key; /* empty: none. A publication whose key was given for the
                                         channel within idempotency_ttl_s is dropped */
     uint32_t idempotency_ttl_s;      /* 0: 300 */
 };
-/* `position`: {0,0} without history. Of what was dropped, HF_OK and that of the first publication
- * with the key, or the top of the stream with the newer version. */
-typedef void hf_publish_callback(void *context, int result, struct hf_position position);
+enum hf_publish_outcome {
+    HF_PUBLISHED,
+    HF_PUBLISH_REPEATED, /* the idempotency key was known: nothing was published */
+    HF_PUBLISH_OUTDATED, /* the version was not newer: nothing was published */
+};
+/* `outcome` and `position` are meaningful with HF_OK. `position`: {0,0} without history; repeated:
+ * that of the first publication with the key; outdated: the top of the stream. */
+typedef void hf_publish_callback(void *context, int result, enum hf_publish_outcome outcome,
+                                 struct hf_position position);
 int hf_publish(struct hf_port *port, const struct hf_publish_params *params,
                hf_publish_callback *callback, void *context);
 
@@ -202,8 +214,10 @@ int hf_bus_send(struct hf_port *port, struct hf_bytes message, hf_done_callback 
 int hf_bus_send_to(struct hf_port *port, struct hf_bytes node_name, struct hf_bytes message,
                    hf_done_callback *callback, void *context);
 
-/* A watch is a port's interest in a channel, at most one per channel and port. It belongs to the
- * port; after hf_watch_close it must not be used and none of its callbacks runs any more
+/* A watch is a port's interest in a channel, at most one per channel and port. Where watches of one
+ * channel have different options, each is served the most that any of them asks for (when the first
+ * with a history comes, on_lost is called for those without one). It belongs to the port; after
+ * hf_watch_close it must not be used and none of its callbacks runs any more
  * (completions of its open requests still do). NULL: no memory or too many requests. */
 struct hf_watch *hf_watch_open(struct hf_port *port, struct hf_bytes channel,
                                const struct hf_stream_options *options, void *watch_context);

@@ -1,8 +1,8 @@
 /* Publications and pages of publications: immutable, reference-counted, shared by threads.
  *
- * Whoever holds a reference may read every field from any thread. Each object carries slots for
- * attachments: forms derived from it (a wire frame, say) that are built once by whoever needs
- * them first and then shared. */
+ * Whoever holds a reference may read every field from any thread. Each object carries attachments:
+ * forms derived from it (a wire frame, say) that are built once by whoever needs them first and
+ * then shared. */
 #ifndef HF_HOLDFAST_PUBLICATION_H
 #define HF_HOLDFAST_PUBLICATION_H
 
@@ -18,8 +18,6 @@ struct hf_bytes {
     size_t len;
 };
 
-#define HF_ATTACHMENTS 16 /* slots; their use is the embedder's */
-
 /* What a publication is made of. All borrowed; opaque to the engine. */
 struct hf_publication_fields {
     struct hf_bytes data; /* the payload */
@@ -27,6 +25,8 @@ struct hf_publication_fields {
     struct hf_bytes tags; /* or empty */
     uint64_t version;     /* publisher's version, 0: none */
     bool delta;           /* the publisher asks for delta delivery */
+    /* Beside a version, which is compared only with those of the same epoch; empty: with any. */
+    struct hf_bytes version_epoch;
 };
 
 struct hf_publication {
@@ -47,21 +47,37 @@ struct hf_publication *hf_publication_new(struct hf_position position,
 struct hf_publication *hf_publication_ref(struct hf_publication *publication);
 void hf_publication_unref(struct hf_publication *publication); /* NULL is allowed */
 
+/* Another publication with the fields of `of`, and attachments of its own, so that what is attached
+ * for one use does not live as long as `of`. Holds a reference of `of`, where the bytes are. One
+ * reference belongs to the caller. NULL: no memory. */
+struct hf_publication *hf_publication_view(struct hf_publication *of);
+
+/* What `publication` is a view of, or itself: for whoever keeps a publication, but not what was
+ * attached for one use. Borrowed; lives as long as `publication`, or as the caller's reference. */
+struct hf_publication *hf_publication_origin(struct hf_publication *publication);
+
 /* A page over `items`; takes a reference of each. NULL: no memory. */
 struct hf_page *hf_page_new(struct hf_publication *const *items, uint32_t count);
 struct hf_page *hf_page_ref(struct hf_page *page);
 void hf_page_unref(struct hf_page *page); /* NULL is allowed */
 
-/* The attachment in `slot`, or NULL. It lives as long as the object. Lock-free. */
-void *hf_publication_attachment(const struct hf_publication *publication, unsigned slot);
-void *hf_page_attachment(const struct hf_page *page, unsigned slot);
+/* The first part of what is attached. */
+struct hf_attachment {
+    struct hf_attachment *next; /* the object's own use */
+    void (*destroy)(struct hf_attachment *attachment);
+    unsigned slot; /* tells an object's attachments apart; the numbers are the embedder's */
+};
 
-/* Puts `value` into the slot unless another thread was first; returns the one that is there now.
- * When that is not `value`, the caller still owns `value`. `destroy` runs with the last unref, on
- * that thread; it must be the same function for every value of a slot. */
-void *hf_publication_attach(struct hf_publication *publication, unsigned slot, void *value,
-                            void (*destroy)(void *value));
-void *hf_page_attach(struct hf_page *page, unsigned slot, void *value,
-                     void (*destroy)(void *value));
+/* The attachment with that slot, or NULL. It lives as long as the object. Lock-free. */
+struct hf_attachment *hf_publication_attachment(const struct hf_publication *publication,
+                                                unsigned slot);
+struct hf_attachment *hf_page_attachment(const struct hf_page *page, unsigned slot);
+
+/* Attaches `attachment`, whose slot and destroy are set, unless another thread was first with this
+ * slot; returns the one that is there now. When that is another one, the caller still owns
+ * `attachment`. destroy runs with the last unref, on that thread. */
+struct hf_attachment *hf_publication_attach(struct hf_publication *publication,
+                                            struct hf_attachment *attachment);
+struct hf_attachment *hf_page_attach(struct hf_page *page, struct hf_attachment *attachment);
 
 #endif

@@ -35,6 +35,8 @@ struct core_fixture {
     struct hf_core_config config;
     struct hf_core *core;
     uint64_t now_ms;
+    uint64_t life;                             /* the store's */
+    uint64_t admitted_life;                    /* as reads show it */
     struct hf_stream *reads[FIXTURE_OPEN_MAX]; /* open, first come first */
     struct hf_core_read asked[FIXTURE_OPEN_MAX];
     size_t reads_open;
@@ -194,6 +196,7 @@ static inline void fixture_init(struct core_fixture *fixture)
 {
     memset(fixture, 0, sizeof *fixture);
     fixture->now_ms = 1000;
+    fixture->life = 1;
     fixture->config = (struct hf_core_config){
         .linger_ms = 10000,
         .lingering_streams_max = 10,
@@ -204,6 +207,8 @@ static inline void fixture_init(struct core_fixture *fixture)
         .page_bytes_max = 1 << 20,
         .reads_in_flight_max = 8,
         .wait_ms = 4000,
+        .witnesses_bytes_max = 4096,
+        .witness_ttl_ms = 60000,
     };
 }
 
@@ -272,6 +277,7 @@ static inline void read_gives_other(struct core_fixture *fixture, uint64_t epoch
         .top = {epoch, top},
         .page = page,
         .has_more = first > 0 && last < top,
+        .admitted_life = fixture->asked[0].proves ? fixture->admitted_life : 0,
     };
     hf_core_read_done(fixture->core, fixture_take_read(fixture), &result, fixture->now_ms);
     hf_page_unref(page);
@@ -318,7 +324,7 @@ static inline void listening(struct core_fixture *fixture, const char *channel)
 
 static inline void connect_store(struct core_fixture *fixture)
 {
-    hf_core_connected(fixture->core, true);
+    hf_core_connected(fixture->core, fixture->life);
 }
 
 /* --- the subscribers' side -------------------------------------------------------------------- */

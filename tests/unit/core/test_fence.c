@@ -35,7 +35,7 @@ static void hear(uint64_t number, uint64_t checked_life, uint64_t now_ms)
 /* An open fence of LIFE that knows a peer. */
 static void open_with_peer(void)
 {
-    hf_fence_connected(&fence, LIFE, 0);
+    hf_fence_connected(&fence, LIFE, 0, 0);
     hf_fence_checked(&fence);
     hear(PEER, LIFE, 100);
     assert_true(hf_fence_is_open(&fence, 200));
@@ -52,10 +52,27 @@ static void before_the_first_connection_it_is_closed(void **state)
 static void alone_it_opens_when_checked_and_nobody_answered_the_hello(void **state)
 {
     (void)state;
-    assert_true(hf_fence_connected(&fence, LIFE, 1000));
+    hf_fence_connected(&fence, LIFE, 0, 1000);
     assert_false(hf_fence_is_open(&fence, 1500)); /* not checked */
     hf_fence_checked(&fence);
     assert_false(hf_fence_is_open(&fence, 1199));
+    assert_true(hf_fence_is_open(&fence, 1200));
+}
+
+static void one_that_has_just_started_waits_for_who_has_not_noticed_the_new_life(void **state)
+{
+    (void)state;
+    hf_fence_connected(&fence, NEXT_LIFE, LIFE, 1000);
+    hf_fence_checked(&fence);
+    assert_false(hf_fence_is_open(&fence, 1999)); /* a peer's timeout, not the hello */
+    assert_true(hf_fence_is_open(&fence, 2000));
+}
+
+static void one_that_has_just_started_does_not_wait_in_a_life_that_was_admitted(void **state)
+{
+    (void)state;
+    hf_fence_connected(&fence, LIFE, LIFE, 1000);
+    hf_fence_checked(&fence);
     assert_true(hf_fence_is_open(&fence, 1200));
 }
 
@@ -65,7 +82,7 @@ static void closed_while_disconnected_the_same_life_opens_it_at_once(void **stat
     open_with_peer();
     hf_fence_disconnected(&fence);
     assert_false(hf_fence_is_open(&fence, 300));
-    assert_false(hf_fence_connected(&fence, LIFE, 5000));
+    hf_fence_connected(&fence, LIFE, 0, 5000);
     assert_true(hf_fence_is_open(&fence, 5000));
 }
 
@@ -74,7 +91,7 @@ static void another_life_closes_it_until_every_living_peer_has_checked(void **st
     (void)state;
     open_with_peer();
     hf_fence_disconnected(&fence);
-    assert_true(hf_fence_connected(&fence, NEXT_LIFE, 5000));
+    hf_fence_connected(&fence, NEXT_LIFE, 0, 5000);
     assert_false(hf_fence_is_open(&fence, 5000));
     hf_fence_checked(&fence);
     assert_false(hf_fence_is_open(&fence, 5500)); /* the peer has not said so */
@@ -91,7 +108,7 @@ static void a_peer_that_stays_silent_is_waited_for_from_the_connection_on(void *
     (void)state;
     open_with_peer();
     hf_fence_disconnected(&fence);
-    hf_fence_connected(&fence, NEXT_LIFE, 50000);
+    hf_fence_connected(&fence, NEXT_LIFE, 0, 50000);
     hf_fence_checked(&fence);
     assert_false(hf_fence_is_open(&fence, 50999));
     assert_true(hf_fence_is_open(&fence, 51000));
@@ -100,7 +117,7 @@ static void a_peer_that_stays_silent_is_waited_for_from_the_connection_on(void *
 static void its_own_words_are_nobody_s(void **state)
 {
     (void)state;
-    hf_fence_connected(&fence, LIFE, 0);
+    hf_fence_connected(&fence, LIFE, 0, 0);
     hf_fence_checked(&fence);
     hear(SELF, 0, 100);
     assert_true(hf_fence_is_open(&fence, 200));
@@ -118,7 +135,7 @@ static void it_says_what_it_has_checked_and_asks_once_for_each_life(void **state
 {
     (void)state;
     struct hf_fence_word word;
-    hf_fence_connected(&fence, LIFE, 1000);
+    hf_fence_connected(&fence, LIFE, 0, 1000);
     assert_true(hf_fence_says(&fence, &word, 1000));
     assert_int_equal(word.number, SELF);
     assert_int_equal(word.checked_life, 0);
@@ -133,7 +150,7 @@ static void it_says_what_it_has_checked_and_asks_once_for_each_life(void **state
     assert_true(hf_fence_says(&fence, &word, 1302)); /* the heartbeat */
     hf_fence_disconnected(&fence);
     assert_false(hf_fence_says(&fence, &word, 9000));
-    hf_fence_connected(&fence, NEXT_LIFE, 9000);
+    hf_fence_connected(&fence, NEXT_LIFE, 0, 9000);
     assert_true(hf_fence_says(&fence, &word, 9000));
     assert_int_equal(word.checked_life, 0);
     assert_true(word.wants_answer);
@@ -155,7 +172,7 @@ static void a_peer_that_asks_is_answered_at_once(void **state)
 static void of_too_many_peers_the_longest_silent_is_forgotten(void **state)
 {
     (void)state;
-    hf_fence_connected(&fence, LIFE, 0);
+    hf_fence_connected(&fence, LIFE, 0, 0);
     hf_fence_checked(&fence);
     hear(PEER, 0, 100);
     hear(OTHER, 0, 150);
@@ -173,6 +190,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(before_the_first_connection_it_is_closed),
         TEST(alone_it_opens_when_checked_and_nobody_answered_the_hello),
+        TEST(one_that_has_just_started_waits_for_who_has_not_noticed_the_new_life),
+        TEST(one_that_has_just_started_does_not_wait_in_a_life_that_was_admitted),
         TEST(closed_while_disconnected_the_same_life_opens_it_at_once),
         TEST(another_life_closes_it_until_every_living_peer_has_checked),
         TEST(a_peer_that_stays_silent_is_waited_for_from_the_connection_on),

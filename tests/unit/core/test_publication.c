@@ -70,17 +70,18 @@ static void a_publication_without_fields_has_empty_ones(void **state)
 
 static _Atomic unsigned destroyed;
 
-static void destroy(void *value)
+static void destroy(struct hf_attachment *attachment)
 {
-    free(value);
+    free(attachment);
     atomic_fetch_add(&destroyed, 1);
 }
 
-static void *new_value(void)
+static struct hf_attachment *new_attachment(unsigned slot)
 {
-    void *value = malloc(1);
-    assert_non_null(value);
-    return value;
+    struct hf_attachment *attachment = malloc(sizeof *attachment);
+    assert_non_null(attachment);
+    *attachment = (struct hf_attachment){.destroy = destroy, .slot = slot};
+    return attachment;
 }
 
 static void an_attachment_is_destroyed_once_with_the_last_reference(void **state)
@@ -88,21 +89,21 @@ static void an_attachment_is_destroyed_once_with_the_last_reference(void **state
     (void)state;
     atomic_store(&destroyed, 0);
     struct hf_publication *publication = new_publication(1);
-    void *values[HF_ATTACHMENTS];
-    for (unsigned slot = 0; slot < HF_ATTACHMENTS; slot++) {
+    enum { SLOTS = 5 };
+    struct hf_attachment *attached[SLOTS];
+    for (unsigned slot = 0; slot < SLOTS; slot++) {
         assert_null(hf_publication_attachment(publication, slot));
-        values[slot] = new_value();
-        assert_ptr_equal(hf_publication_attach(publication, slot, values[slot], destroy),
-                         values[slot]);
+        attached[slot] = new_attachment(slot);
+        assert_ptr_equal(hf_publication_attach(publication, attached[slot]), attached[slot]);
     }
-    for (unsigned slot = 0; slot < HF_ATTACHMENTS; slot++) {
-        assert_ptr_equal(hf_publication_attachment(publication, slot), values[slot]);
+    for (unsigned slot = 0; slot < SLOTS; slot++) {
+        assert_ptr_equal(hf_publication_attachment(publication, slot), attached[slot]);
     }
     assert_ptr_equal(hf_publication_ref(publication), publication);
     hf_publication_unref(publication);
     assert_int_equal(atomic_load(&destroyed), 0);
     hf_publication_unref(publication);
-    assert_int_equal(atomic_load(&destroyed), HF_ATTACHMENTS);
+    assert_int_equal(atomic_load(&destroyed), SLOTS);
 }
 
 static void a_second_attachment_to_a_slot_is_told_of_the_first(void **state)
@@ -110,11 +111,33 @@ static void a_second_attachment_to_a_slot_is_told_of_the_first(void **state)
     (void)state;
     atomic_store(&destroyed, 0);
     struct hf_publication *publication = new_publication(1);
-    void *first = new_value(), *second = new_value();
-    assert_ptr_equal(hf_publication_attach(publication, 2, first, destroy), first);
-    assert_ptr_equal(hf_publication_attach(publication, 2, second, destroy), first);
+    struct hf_attachment *first = new_attachment(2), *second = new_attachment(2);
+    assert_ptr_equal(hf_publication_attach(publication, first), first);
+    assert_ptr_equal(hf_publication_attach(publication, second), first);
     free(second); /* still ours */
     hf_publication_unref(publication);
+    assert_int_equal(atomic_load(&destroyed), 1);
+}
+
+static void a_view_has_the_fields_but_attachments_of_its_own(void **state)
+{
+    (void)state;
+    atomic_store(&destroyed, 0);
+    struct hf_publication *publication = new_publication(1);
+    struct hf_publication *view = hf_publication_view(publication);
+    assert_non_null(view);
+    assert_int_equal(view->position.offset, 1);
+    assert_ptr_equal(view->fields.data.data, publication->fields.data.data);
+    assert_int_equal(view->size, publication->size);
+    assert_ptr_equal(hf_publication_origin(view), publication);
+    assert_ptr_equal(hf_publication_origin(publication), publication);
+    struct hf_attachment *attachment = new_attachment(0);
+    assert_ptr_equal(hf_publication_attach(view, attachment), attachment);
+    assert_null(hf_publication_attachment(publication, 0));
+    hf_publication_unref(publication); /* the bytes stay for the view */
+    assert_memory_equal(view->fields.data.data, publication->fields.data.data,
+                        publication->fields.data.len);
+    hf_publication_unref(view);
     assert_int_equal(atomic_load(&destroyed), 1);
 }
 
@@ -127,13 +150,13 @@ static void a_page_holds_its_publications_and_sums_their_sizes(void **state)
     for (uint64_t i = 0; i < 3; i++) {
         items[i] = new_publication(i + 1);
         size += items[i]->size;
-        hf_publication_attach(items[i], 0, new_value(), destroy);
+        hf_publication_attach(items[i], new_attachment(0));
     }
     struct hf_page *page = hf_page_new(items, 3);
     assert_non_null(page);
-    void *value = new_value();
-    assert_ptr_equal(hf_page_attach(page, 1, value, destroy), value);
-    assert_ptr_equal(hf_page_attachment(page, 1), value);
+    struct hf_attachment *attachment = new_attachment(1);
+    assert_ptr_equal(hf_page_attach(page, attachment), attachment);
+    assert_ptr_equal(hf_page_attachment(page, 1), attachment);
     assert_null(hf_page_attachment(page, 0));
     for (size_t i = 0; i < 3; i++) {
         hf_publication_unref(items[i]);
@@ -172,12 +195,13 @@ static void *run_racer(void *context)
     struct racer *racer = context;
     struct race *race = racer->race;
     for (size_t i = 0; i < ROUNDS; i++) {
-        void *value = malloc(1);
+        struct hf_attachment *own = malloc(sizeof *own);
+        *own = (struct hf_attachment){.destroy = destroy};
         pthread_barrier_wait(&race->start);
         struct hf_publication *publication = race->publications[i];
-        void *winner = hf_publication_attach(publication, 0, value, destroy);
-        if (winner != value) {
-            free(value);
+        struct hf_attachment *winner = hf_publication_attach(publication, own);
+        if (winner != own) {
+            free(own);
             race->lost[racer->index]++;
         }
         race->seen[racer->index][i] =
@@ -223,6 +247,7 @@ int main(void)
         cmocka_unit_test(a_publication_without_fields_has_empty_ones),
         cmocka_unit_test(an_attachment_is_destroyed_once_with_the_last_reference),
         cmocka_unit_test(a_second_attachment_to_a_slot_is_told_of_the_first),
+        cmocka_unit_test(a_view_has_the_fields_but_attachments_of_its_own),
         cmocka_unit_test(a_page_holds_its_publications_and_sums_their_sizes),
         cmocka_unit_test(two_threads_that_attach_at_once_see_one_winner),
     };

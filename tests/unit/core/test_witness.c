@@ -39,7 +39,7 @@ static void start_connected(void)
 static void reconnect_to_another(void)
 {
     hf_core_disconnected(fx.core);
-    hf_core_connected(fx.core, false);
+    hf_core_connected(fx.core, ++fx.life);
 }
 
 static void a_published_channel_is_compared_after_the_store_may_have_changed(void **state)
@@ -132,6 +132,68 @@ static void above_the_limit_the_least_recently_renewed_goes(void **state)
     assert_int_equal(counters(&fx)->witnesses, 3);
     reconnect_to_another();
     expect(&fx, "read c from 7:1\nread a from 7:2\nread d from 7:1\n");
+}
+
+static void above_the_bytes_the_least_recently_renewed_goes(void **state)
+{
+    (void)state;
+    fx.config.witnesses_max = 1000;
+    fx.config.witnesses_bytes_max = 1000;
+    start_connected();
+    char name[101] = "";
+    memset(name, 'x', 100);
+    for (char first = 'a'; first <= 'z'; first++) {
+        name[0] = first;
+        published(name, 7, 1);
+    }
+    assert_in_range(counters(&fx)->witnesses, 4, 9); /* names alone are 100 bytes each */
+    reconnect_to_another();
+    name[0] = 'z';
+    assert_non_null(strstr(fx.log, name)); /* the newest are those that were kept */
+    name[0] = 'a';
+    assert_null(strstr(fx.log, name));
+}
+
+static void one_that_is_larger_than_all_bytes_is_not_noted(void **state)
+{
+    (void)state;
+    fx.config.witnesses_bytes_max = 10;
+    start_connected();
+    published("ch", 7, 1);
+    assert_int_equal(counters(&fx)->witnesses, 0);
+}
+
+static void one_that_is_not_renewed_for_its_time_goes(void **state)
+{
+    (void)state;
+    start_connected();
+    published("before the first tick", 7, 1);
+    wait_ms(&fx, 1000);
+    published("a", 7, 1);
+    published("b", 7, 1);
+    wait_ms(&fx, 30000);
+    published("a", 7, 2);
+    wait_ms(&fx, 29000);
+    assert_int_equal(counters(&fx)->witnesses, 3);
+    wait_ms(&fx, 1000);
+    assert_int_equal(counters(&fx)->witnesses, 1);
+    reconnect_to_another();
+    expect(&fx, "read a from 7:2\n");
+    read_gives(&fx, 7, 2, 2, 2);
+    wait_ms(&fx, 61000);
+    assert_int_equal(counters(&fx)->witnesses, 0);
+}
+
+static void while_the_store_is_away_time_makes_nobody_forget(void **state)
+{
+    (void)state;
+    start_connected();
+    published("ch", 7, 5);
+    hf_core_disconnected(fx.core);
+    wait_ms(&fx, 100);
+    wait_ms(&fx, 1000000);
+    hf_core_connected(fx.core, false);
+    expect(&fx, "read ch from 7:5\n");
 }
 
 static void a_disconnect_interrupts_the_hearing_and_it_begins_again(void **state)
@@ -271,6 +333,10 @@ int main(void)
         TEST(a_witness_of_another_publication_gets_the_stream_a_new_epoch),
         TEST(witnesses_are_heard_a_few_at_a_time),
         TEST(above_the_limit_the_least_recently_renewed_goes),
+        TEST(above_the_bytes_the_least_recently_renewed_goes),
+        TEST(one_that_is_larger_than_all_bytes_is_not_noted),
+        TEST(one_that_is_not_renewed_for_its_time_goes),
+        TEST(while_the_store_is_away_time_makes_nobody_forget),
         TEST(a_disconnect_interrupts_the_hearing_and_it_begins_again),
         TEST(a_stream_that_has_gone_leaves_a_witness),
         TEST(a_channel_opened_while_it_is_compared_is_followed_from_its_witness),

@@ -73,6 +73,7 @@ struct reply {
     unsigned count; /* completions: E1 wants exactly one */
     unsigned order; /* its place among all completions and deliveries of the test */
     int result;
+    enum hf_publish_outcome outcome;
     struct hf_position position, top;
     bool recovered, live;
     uint64_t first, last; /* offsets of the page's ends, in its own order; 0: no page */
@@ -92,7 +93,8 @@ static inline void reply_page(struct reply *reply, const struct hf_page *page)
     }
 }
 
-static inline void on_published(void *context, int result, struct hf_position position)
+static inline void on_published(void *context, int result, enum hf_publish_outcome outcome,
+                                struct hf_position position)
 {
     struct reply *reply = context;
     if (fixture_is_over) {
@@ -101,13 +103,14 @@ static inline void on_published(void *context, int result, struct hf_position po
     reply->count++;
     reply->order = ++fixture_order;
     reply->result = result;
+    reply->outcome = outcome;
     reply->position = position;
 }
 
 static inline void on_history(void *context, int result, struct hf_position position,
                               struct hf_page *page)
 {
-    on_published(context, result, position);
+    on_published(context, result, HF_PUBLISHED, position);
     if (!fixture_is_over) {
         reply_page(context, page);
     }
@@ -115,7 +118,7 @@ static inline void on_history(void *context, int result, struct hf_position posi
 
 static inline void on_done(void *context, int result)
 {
-    on_published(context, result, (struct hf_position){0});
+    on_published(context, result, HF_PUBLISHED, (struct hf_position){0});
 }
 
 static inline void on_subscribed(void *context, int result,
@@ -125,7 +128,7 @@ static inline void on_subscribed(void *context, int result,
     if (fixture_is_over) {
         return;
     }
-    on_published(reply, result, subscribed->position);
+    on_published(reply, result, HF_PUBLISHED, subscribed->position);
     reply->top = subscribed->top;
     reply->recovered = subscribed->recovered;
     reply->live = subscribed->live;

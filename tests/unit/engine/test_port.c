@@ -63,6 +63,31 @@ static void a_publish_without_history_has_no_position(void **state)
     assert_int_equal(reply.position.offset, 0);
 }
 
+static void a_publish_that_was_dropped_says_why(void **state)
+{
+    (void)state;
+    struct reply replies[4] = {0};
+    struct hf_publish_params params = {.channel = fixture_bytes("ch"),
+                                       .options = fixture_history,
+                                       .fields = {.data = fixture_bytes("{}"), .version = 5},
+                                       .idempotency_key = fixture_bytes("order-17")};
+    assert_int_equal(hf_publish(port, &params, on_published, &replies[0]), HF_OK);
+    assert_int_equal(hf_publish(port, &params, on_published, &replies[1]), HF_OK);
+    params.idempotency_key = (struct hf_bytes){0};
+    params.fields.version = 4;
+    assert_int_equal(hf_publish(port, &params, on_published, &replies[2]), HF_OK);
+    params.fields.version = 6;
+    assert_int_equal(hf_publish(port, &params, on_published, &replies[3]), HF_OK);
+    turn_until(port, replies[3].count == 1);
+    static const enum hf_publish_outcome outcomes[] = {HF_PUBLISHED, HF_PUBLISH_REPEATED,
+                                                       HF_PUBLISH_OUTDATED, HF_PUBLISHED};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(replies[i].result, HF_OK);
+        assert_int_equal(replies[i].outcome, outcomes[i]);
+        assert_int_equal(replies[i].position.offset, i < 3 ? 1 : 2);
+    }
+}
+
 static void what_cannot_be_meant_is_refused_at_once(void **state)
 {
     (void)state;
@@ -557,10 +582,11 @@ struct last_word {
     int result;
 };
 
-static void on_published_again(void *context, int result, struct hf_position position)
+static void on_published_again(void *context, int result, enum hf_publish_outcome outcome,
+                               struct hf_position position)
 {
     struct last_word *word = context;
-    on_published(&word->reply, result, position);
+    on_published(&word->reply, result, outcome, position);
     word->result = try_publish(word->port, "ch", "{}", 2, &word->reply);
 }
 
@@ -716,8 +742,10 @@ static void *run_subscriber(void *context)
     return NULL;
 }
 
-static void on_counted(void *context, int result, struct hf_position position)
+static void on_counted(void *context, int result, enum hf_publish_outcome outcome,
+                       struct hf_position position)
 {
+    (void)outcome;
     unsigned *count = context;
     (void)position;
     *count += result == HF_OK;
@@ -778,6 +806,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_publish_is_completed_with_its_position_and_not_before_dispatch),
         TEST(a_publish_without_history_has_no_position),
+        TEST(a_publish_that_was_dropped_says_why),
         TEST(what_cannot_be_meant_is_refused_at_once),
         TEST(requests_are_copies_of_what_was_given),
         TEST(history_is_read_from_either_end),

@@ -50,8 +50,11 @@ static void head_holds_only_what_is_present(void **state)
     fields.delta = true;
     hf_frame_head(&fields, head);
     assert_string_equal(head, " 5 i2 t12 v7 d\n");
-    fields = (struct hf_publication_fields){.delta = true};
+    fields.version_epoch = (struct hf_bytes){"ab", 2};
     hf_frame_head(&fields, head);
+    assert_string_equal(head, " 5 i2 t12 v7 e2 d\n");
+    fields = (struct hf_publication_fields){.delta = true, .version_epoch = {"ab", 2}};
+    hf_frame_head(&fields, head); /* an epoch of no version is none */
     assert_string_equal(head, " 0 d\n");
 }
 
@@ -59,8 +62,8 @@ static void largest_head_fits(void **state)
 {
     (void)state;
     char head[HF_FRAME_HEAD_SIZE];
-    const struct hf_publication_fields fields = {
-        {"", SIZE_MAX}, {"", SIZE_MAX}, {"", SIZE_MAX}, UINT64_MAX, true};
+    const struct hf_publication_fields fields = {{"", SIZE_MAX}, {"", SIZE_MAX}, {"", SIZE_MAX},
+                                                 UINT64_MAX,     true,           {"", SIZE_MAX}};
     assert_true(hf_frame_head(&fields, head) < sizeof head);
 }
 
@@ -68,8 +71,8 @@ static void frames_in_one_message_are_read_one_by_one(void **state)
 {
     (void)state;
     static const char message[] =
-        "1763714901000000-7 13 i14 t2 v9 d\n{\"text\":\"hi\"}{\"user\":\"ann\"}"
-        "[]0-0 0\n1763714901000000-8 1\nx";
+        "1763714901000000-7 13 i14 t2 v9 e2 d\n{\"text\":\"hi\"}{\"user\":\"ann\"}"
+        "[]xy0-0 0\n1763714901000000-8 1\nx";
     const char *cursor = message, *end = message + sizeof message - 1;
     struct hf_position position;
     struct hf_publication_fields fields;
@@ -80,6 +83,7 @@ static void frames_in_one_message_are_read_one_by_one(void **state)
     assert_bytes(fields.info, "{\"user\":\"ann\"}");
     assert_bytes(fields.tags, "[]");
     assert_int_equal(fields.version, 9);
+    assert_bytes(fields.version_epoch, "xy");
     assert_true(fields.delta);
     assert_int_equal(hf_frame_parse(&cursor, end, &position, &fields), HF_OK);
     assert_int_equal(position.epoch, 0);

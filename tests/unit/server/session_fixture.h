@@ -182,7 +182,8 @@ int hf_publish(struct hf_port *port, const struct hf_publish_params *params,
         copy_bytes(request->data, sizeof(request->data), params->fields.data);
         copy_bytes(request->info, sizeof(request->info), params->fields.info);
         copy_bytes(request->tags, sizeof(request->tags), params->fields.tags);
-        copy_bytes(request->version_epoch, sizeof(request->version_epoch), params->version_epoch);
+        copy_bytes(request->version_epoch, sizeof(request->version_epoch),
+                   params->fields.version_epoch);
         copy_bytes(request->idempotency_key, sizeof(request->idempotency_key),
                    params->idempotency_key);
         request->version = params->fields.version;
@@ -348,7 +349,7 @@ static inline void complete_publish(unsigned index, int rc, struct hf_position p
     struct fake_request *request = request_at(index, FAKE_PUBLISH);
 
     finish(request);
-    ((hf_publish_callback *)request->callback)(request->context, rc, position);
+    ((hf_publish_callback *)request->callback)(request->context, rc, HF_PUBLISHED, position);
 }
 
 static inline void complete_history(unsigned index, int rc, struct hf_position position,

@@ -70,8 +70,10 @@ static void turn_until_sent(struct node_under_test *node, struct client *client,
     }
 }
 
-static void on_published(void *context, int rc, struct hf_position position)
+static void on_published(void *context, int rc, enum hf_publish_outcome outcome,
+                         struct hf_position position)
 {
+    (void)outcome;
     struct node_under_test *node = context;
 
     (void)position;
@@ -496,8 +498,10 @@ static void walker_toggle(struct walker *walker, unsigned c)
     client_send(&walker->client, command);
 }
 
-static void on_walk_published(void *context, int rc, struct hf_position position)
+static void on_walk_published(void *context, int rc, enum hf_publish_outcome outcome,
+                              struct hf_position position)
 {
+    (void)outcome;
     uint64_t *top = context;
 
     assert_int_equal(rc, HF_OK);

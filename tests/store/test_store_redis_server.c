@@ -1,0 +1,383 @@
+/* The Redis store against a real redis-server: what happens when that fails or refuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "loop.h"
+#include "redis_world.h"
+
+/* --- connections ---------------------------------------------------------------------------- */
+
+static void server_down_at_start_fails_requests_in_time_and_is_found_later(void **state)
+{
+    struct hf_redis_world *world = *state;
+    world->server = hf_redis_server_prepare(NULL);
+    hf_store_client_init(&world->node, hf_redis_server_tcp(world->server));
+    world->node.config.wait_ms = 300;
+    hf_store_client_open(&world->node);
+    assert_true(hf_redis_world_reason_has(&world->node, "not connected yet"));
+    uint64_t begin_ms = hf_test_now_ms();
+    assert_int_equal(hf_store_client_publish(&world->node, "a", hf_options_10, "x", NULL),
+                     HF_EUNAVAILABLE);
+    struct hf_store_read request = {.channel = hf_bytes_of("a"), .limit = 1};
+    assert_int_equal(hf_store_client_read(&world->node, &request), HF_EUNAVAILABLE);
+    assert_in_range(hf_test_now_ms() - begin_ms, 500, 5000);
+    assert_true(hf_redis_world_reason_has(&world->node, "refused"));
+    assert_int_equal(world->node.connects, 0);
+
+    world->node.store->ops->listen(world->node.store, hf_bytes_of("early"));
+    hf_redis_server_launch(world->server);
+    assert_true(hf_store_client_wait_connects(&world->node, 1));
+    hf_redis_world_publish(&world->node, "a", "x");
+    assert_true(hf_store_client_wait_seen(&world->node, 1)); /* what was wished for meanwhile */
+    assert_string_equal(world->node.seen[0].channel, "early");
+}
+
+static void killed_server_with_its_log_loses_nothing(void **state)
+{
+    struct hf_redis_world *world = *state;
+    const char *const options[] = {"--appendonly", "yes", "--appendfsync", "always", NULL};
+    hf_redis_world_start(world, options);
+    hf_store_client_connect(&world->node);
+    assert_true(hf_store_client_listen(&world->node, "a"));
+    struct hf_position position = {0};
+    for (int i = 0; i < 5; i++)
+        position = hf_redis_world_publish(&world->node, "a", "x");
+    assert_true(hf_store_client_wait_seen(&world->node, 5));
+
+    hf_redis_server_kill(world->server);
+    assert_true(hf_store_client_wait_disconnects(&world->node, 1));
+    struct hf_test_publish *waiting =
+        hf_store_client_send(&world->node, "a", hf_options_10, "while it was away");
+    hf_loop_for(world->node.base, 100);
+    assert_false(waiting->is_done);
+    hf_redis_server_restart(world->server);
+    assert_true(hf_store_client_wait_publish(&world->node, waiting));
+    assert_int_equal(waiting->request.result, HF_OK);
+    assert_int_equal(waiting->request.position.epoch, position.epoch);
+    assert_int_equal(waiting->request.position.offset, 6);
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+    hf_redis_world_holds(&world->node, "a", waiting->request.position, 1);
+
+    hf_redis_world_publish(&world->node, "a", "x"); /* every listen was forgotten */
+    hf_loop_for(world->node.base, 50);
+    assert_int_equal(world->node.seen_count, 5);
+    assert_true(hf_store_client_listen(&world->node, "a"));
+    hf_redis_world_publish(&world->node, "a", "x");
+    assert_true(hf_store_client_wait_seen(&world->node, 6));
+    assert_int_equal(world->node.seen[5].publication->position.offset, 8);
+    hf_test_publish_free(waiting);
+}
+
+static void restarted_empty_starts_a_later_epoch(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    struct hf_position first = hf_redis_world_publish(&world->node, "a", "x");
+    uint64_t life = world->node.life;
+    hf_redis_server_kill(world->server);
+    assert_true(hf_store_client_wait_disconnects(&world->node, 1));
+    hf_redis_server_restart(world->server);
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+    assert_true(world->node.life != life && world->node.life != 0);
+    assert_int_equal(hf_redis_world_read(&world->node, "a").top.epoch, 0);
+    struct hf_position second = hf_redis_world_publish(&world->node, "a", "x");
+    assert_true(second.epoch > first.epoch);
+    assert_int_equal(second.offset, 1);
+}
+
+static void frozen_server_fails_requests_in_time(void **state)
+{
+    struct hf_redis_world *world = *state;
+    hf_redis_world_start(world, NULL);
+    world->node.config.redis.io_timeout_ms = 400;
+    world->node.config.wait_ms = 400;
+    hf_store_client_connect(&world->node);
+    hf_redis_world_publish(&world->node, "a", "x");
+    hf_redis_server_stop(world->server);
+
+    uint64_t begin_ms = hf_test_now_ms();
+    struct hf_test_publish *sent = hf_store_client_send(&world->node, "a", hf_options_10, "sent");
+    world->node.store->ops->flush(world->node.store);
+    struct hf_test_publish *queued =
+        hf_store_client_send(&world->node, "a", hf_options_10, "queued behind it");
+    struct hf_store_read request = {.channel = hf_bytes_of("b"), .limit = 1};
+    assert_int_equal(hf_store_client_read(&world->node, &request), HF_EUNAVAILABLE);
+    assert_true(hf_store_client_wait_publish(&world->node, sent));
+    assert_true(hf_store_client_wait_publish(&world->node, queued));
+    assert_int_equal(sent->request.result, HF_EUNKNOWN);
+    assert_int_equal(queued->request.result, HF_EUNAVAILABLE);
+    assert_true(hf_store_client_wait_disconnects(&world->node, 1));
+    assert_true(hf_test_now_ms() - begin_ms < 5000);
+    hf_test_publish_free(sent);
+    hf_test_publish_free(queued);
+
+    hf_redis_server_cont(world->server);
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+    /* What was sent may have been applied when the server went on, or not. */
+    assert_in_range(hf_redis_world_publish(&world->node, "a", "x").offset, 2, 3);
+}
+
+static void killed_pubsub_connection_is_told_and_made_again(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    uint64_t life = world->node.life;
+    assert_true(life != 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_true(hf_store_client_listen(&world->node, "a"));
+        hf_redis_server_do(world->server, "CLIENT KILL TYPE pubsub");
+        assert_true(hf_store_client_wait_disconnects(&world->node, i));
+        assert_true(hf_store_client_wait_connects(&world->node, i + 1));
+        assert_true(world->node.life == life); /* the same server all along */
+    }
+    assert_true(hf_store_client_listen(&world->node, "a"));
+    hf_redis_world_publish(&world->node, "a", "x");
+    assert_true(hf_store_client_wait_seen(&world->node, 1));
+}
+
+static void killed_command_connection_keeps_the_listens(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    assert_true(hf_store_client_listen(&world->node, "a"));
+    for (int i = 0; i < 3; i++) {
+        hf_redis_server_do(world->server, "CLIENT KILL TYPE normal SKIPME yes");
+        /* Sent into the closed connection, or waiting for the next: never refused. */
+        int result = hf_store_client_publish(&world->node, "a", hf_options_none, "x", NULL);
+        assert_true(result == HF_OK || result == HF_EUNKNOWN);
+        assert_int_equal(hf_store_client_publish(&world->node, "a", hf_options_none, "y", NULL),
+                         HF_OK);
+    }
+    assert_true(hf_store_client_wait_seen(&world->node, 3));
+    assert_int_equal(world->node.disconnects, 0);
+    hf_redis_world_read(&world->node, "a");
+}
+
+static void read_in_flight_survives_a_broken_connection(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    struct hf_position position = hf_redis_world_publish(&world->node, "a", "x");
+    for (int i = 0; i < 5; i++) {
+        hf_redis_server_do(world->server, "CLIENT KILL TYPE normal SKIPME yes");
+        hf_redis_world_holds(&world->node, "a", position, 1);
+    }
+}
+
+static void server_that_answers_but_does_not_deliver_is_left(void **state)
+{
+    struct hf_redis_world *world = *state;
+    world->second = hf_redis_server_start(NULL);
+    hf_redis_world_start(world, NULL);
+    char directory[] = "/tmp/hf-link-XXXXXX", path[64], next[64], address[80];
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/redis", directory);
+    snprintf(next, sizeof next, "%s/next", directory);
+    snprintf(address, sizeof address, "unix://%s", path);
+    assert_int_equal(symlink(hf_redis_server_unix(world->server) + 7, path), 0);
+    world->node.config.redis.address = address;
+    hf_store_client_connect(&world->node);
+    assert_true(hf_store_client_listen(&world->node, "a"));
+
+    /* The name now leads elsewhere, and only the command connection is made anew. */
+    assert_int_equal(symlink(hf_redis_server_unix(world->second) + 7, next), 0);
+    assert_int_equal(rename(next, path), 0);
+    hf_redis_server_do(world->server, "CLIENT KILL TYPE normal SKIPME yes");
+    assert_true(hf_store_client_wait_disconnects(&world->node, 1));
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+    assert_true(hf_store_client_listen(&world->node, "a"));
+    hf_redis_world_publish(&world->node, "a", "x");
+    assert_true(hf_store_client_wait_seen(&world->node, 1));
+    assert_non_null(strstr(world->node.last_reason, "another server"));
+    hf_store_client_close(&world->node);
+    unlink(path);
+    rmdir(directory);
+}
+
+static void replica_is_not_used_until_it_is_a_primary(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    hf_redis_world_publish(&world->node, "a", "1");
+    hf_redis_server_do(world->server, "REPLICAOF 127.0.0.1 1");
+    struct hf_test_publish *waiting[2];
+    waiting[0] = hf_store_client_send(&world->node, "a", hf_options_10, "2");
+    waiting[1] = hf_store_client_send(&world->node, "a", hf_options_10, "3");
+    assert_true(hf_redis_world_wait_reason(&world->node, "READONLY"));
+    hf_redis_server_do(world->server, "REPLICAOF NO ONE");
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+    for (int i = 0; i < 2; i++) {
+        assert_true(hf_store_client_wait_publish(&world->node, waiting[i]));
+        assert_int_equal(waiting[i]->request.result, HF_OK);
+        assert_int_equal(waiting[i]->request.position.offset, 2 + i);
+        hf_test_publish_free(waiting[i]);
+    }
+}
+
+static void loading_server_is_waited_for(void **state)
+{
+    struct hf_redis_world *world = *state;
+    const char *const options[] = {"--key-load-delay", "500",
+                                   "--loading-process-events-interval-bytes", "1024", NULL};
+    hf_redis_world_start(world, options);
+    hf_redis_server_do(world->server, "DEBUG POPULATE 3000 key 100");
+    hf_redis_server_do(world->server, "SAVE");
+    hf_redis_server_kill(world->server);
+    hf_redis_server_launch_only(world->server);
+    hf_store_client_open(&world->node);
+    assert_true(hf_redis_world_wait_reason(&world->node, "LOADING"));
+    assert_true(hf_store_client_wait_connects(&world->node, 1));
+    hf_redis_world_publish(&world->node, "a", "x");
+}
+
+/* --- who we are ----------------------------------------------------------------------------- */
+
+static void password_and_user_are_used_and_never_shown(void **state)
+{
+    struct hf_redis_world *world = *state;
+    const char *const options[] = {"--requirepass", "s3cret", NULL};
+    world->server = hf_redis_server_prepare(options);
+    hf_redis_server_auth(world->server, "s3cret");
+    hf_redis_server_launch(world->server);
+    hf_redis_server_do(world->server, "ACL SETUSER node on >n0de ~holdfast:* &holdfast:* +@all");
+
+    hf_store_client_init(&world->node, hf_redis_server_tcp(world->server));
+    hf_store_client_open(&world->node);
+    assert_true(hf_redis_world_wait_reason(&world->node, "NOAUTH"));
+    hf_store_client_close(&world->node);
+
+    hf_store_client_init(&world->node, hf_redis_server_tcp(world->server));
+    world->node.config.redis.password = "wr0ng";
+    hf_store_client_open(&world->node);
+    assert_true(hf_redis_world_wait_reason(&world->node, "WRONGPASS"));
+    assert_false(hf_redis_world_reason_has(&world->node, "wr0ng"));
+    assert_null(strstr(world->node.log, "wr0ng"));
+    hf_store_client_close(&world->node);
+
+    hf_store_client_init(&world->node, hf_redis_server_tcp(world->server));
+    world->node.config.redis.password = "s3cret";
+    hf_store_client_connect(&world->node);
+    hf_redis_world_publish(&world->node, "a", "x");
+
+    char address[64];
+    snprintf(address, sizeof address, "redis://node:n0de@%s", hf_redis_server_tcp(world->server));
+    hf_store_client_init(&world->other, address);
+    hf_store_client_connect(&world->other);
+    assert_true(hf_store_client_listen(&world->other, "a"));
+    assert_int_equal(hf_redis_world_publish(&world->other, "a", "y").offset, 2);
+    assert_true(hf_store_client_wait_seen(&world->other, 1));
+}
+
+static void missing_permission_fails_the_request_and_is_logged(void **state)
+{
+    struct hf_redis_world *world = *state;
+    hf_redis_world_start(world, NULL);
+    hf_redis_server_do(world->server,
+                       "ACL SETUSER node on >n0de ~holdfast:* &holdfast:* +@all -xadd");
+    char address[64];
+    snprintf(address, sizeof address, "redis://node:n0de@%s", hf_redis_server_tcp(world->server));
+    world->node.config.redis.address = address;
+    hf_store_client_connect(&world->node);
+    assert_int_equal(hf_store_client_publish(&world->node, "a", hf_options_10, "x", NULL),
+                     HF_ESTORE);
+    assert_non_null(strstr(world->node.log, "can't run this command"));
+    redisReply *reply = hf_redis_server_command(world->server, "DBSIZE");
+    assert_int_equal(reply->integer, 1); /* holdfast:life */
+    freeReplyObject(reply);
+}
+
+/* Who comes to a life that nobody has admitted yet is told so (fence.h). */
+static void life_that_was_admitted_last_is_told_on_connecting(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    assert_int_equal(world->node.admitted_life, 0); /* nothing was there to lose */
+    hf_redis_world_publish(&world->node, "a", "x");
+    char noted[17];
+    snprintf(noted, sizeof noted, "%llx", (unsigned long long)world->node.life);
+    redisReply *reply = hf_redis_server_command(world->server, "GET holdfast:life");
+    assert_string_equal(reply->str, noted);
+    freeReplyObject(reply);
+    const uint64_t first = world->node.life;
+    hf_redis_server_do(world->server, "SAVE");
+    world->node.keeps_fence = true;
+    hf_redis_server_kill(world->server);
+    hf_redis_server_restart(world->server);
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+    assert_true(world->node.life != first);
+    assert_true(world->node.admitted_life == first);
+    world->node.store->ops->admit(world->node.store, world->node.life);
+    hf_redis_world_publish(&world->node, "a", "y"); /* goes out behind it */
+    hf_store_client_close(&world->node);
+    hf_store_client_open(&world->node);
+    assert_true(hf_store_client_wait_connects(&world->node, 3));
+    assert_true(world->node.admitted_life == world->node.life);
+}
+
+/* The list in docs/redis-keys.md. */
+static void documented_permissions_suffice(void **state)
+{
+    struct hf_redis_world *world = *state;
+    hf_redis_world_start(world, NULL);
+    hf_redis_server_do(
+        world->server,
+        "ACL SETUSER node on >n0de resetkeys ~holdfast:* resetchannels &holdfast:* "
+        "-@all +auth +hello +client|setname +select +ping +script|load +eval "
+        "+evalsha +get +set +setex +del +expire +time +xadd +xtrim +xrange +xrevrange "
+        "+info +xinfo +publish +subscribe +unsubscribe");
+    char address[64];
+    snprintf(address, sizeof address, "redis://node:n0de@%s", hf_redis_server_tcp(world->server));
+    world->node.config.redis.address = address;
+    world->node.config.redis.client_name = "node-1";
+    hf_store_client_connect(&world->node);
+    assert_true(hf_store_client_listen(&world->node, "a"));
+    struct hf_store_read create = {
+        .channel = hf_bytes_of("a"), .options = hf_options_10, .create = true, .limit = 1};
+    assert_int_equal(hf_store_client_read(&world->node, &create), HF_OK);
+    struct hf_position first = hf_redis_world_publish(&world->node, "a", "x");
+    hf_redis_world_holds(&world->node, "a", first, 1);
+    hf_redis_server_do(world->server, "DEL holdfast:meta:a");
+    create.reverse = true;
+    assert_int_equal(hf_store_client_read(&world->node, &create), HF_OK);
+    hf_page_unref(create.page);
+    hf_redis_world_holds(&world->node, "a", first, 1);
+    struct hf_store_mend mend = {
+        .channel = hf_bytes_of("a"), .options = hf_options_10, .expected = first};
+    assert_int_equal(hf_store_client_mend(&world->node, &mend), HF_OK);
+    assert_int_equal(hf_store_client_remove(&world->node, "a"), HF_OK);
+    assert_int_equal(hf_store_client_publish(&world->node, "a", hf_options_none, "x", NULL), HF_OK);
+    assert_int_equal(hf_store_client_bus(&world->node, "x"), HF_OK);
+    /* both publications, the removal, the bus */
+    assert_true(hf_store_client_wait_seen(&world->node, 4));
+    world->node.store->ops->unlisten(world->node.store, hf_bytes_of("a"));
+    assert_true(hf_store_client_listen(&world->node, "b"));
+    redisReply *reply = hf_redis_server_command(world->server, "CLIENT LIST");
+    assert_non_null(strstr(reply->str, "name=node-1"));
+    freeReplyObject(reply);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, hf_redis_world_make, hf_redis_world_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(server_down_at_start_fails_requests_in_time_and_is_found_later),
+        CASE(killed_server_with_its_log_loses_nothing),
+        CASE(restarted_empty_starts_a_later_epoch),
+        CASE(frozen_server_fails_requests_in_time),
+        CASE(killed_pubsub_connection_is_told_and_made_again),
+        CASE(killed_command_connection_keeps_the_listens),
+        CASE(read_in_flight_survives_a_broken_connection),
+        CASE(server_that_answers_but_does_not_deliver_is_left),
+        CASE(replica_is_not_used_until_it_is_a_primary),
+        CASE(loading_server_is_waited_for),
+        CASE(password_and_user_are_used_and_never_shown),
+        CASE(missing_permission_fails_the_request_and_is_logged),
+        CASE(life_that_was_admitted_last_is_told_on_connecting),
+        CASE(documented_permissions_suffice),
+    };
+    return cmocka_run_group_tests_name("redis server", tests, NULL, NULL);
+}
