@@ -15,7 +15,9 @@ struct outage {
 static struct outage begin(struct hf_cluster *cluster, const char *address)
 {
     struct outage outage = {.cluster = cluster};
-    cluster->config.wait_ms = 2000;
+    if (cluster->config.wait_ms == 0) {
+        cluster->config.wait_ms = 2000;
+    }
     for (unsigned i = 0; i < NODES; i++) {
         hf_cluster_add_node(cluster, address);
         outage.live[i] = hf_subscriber_open(cluster, i, "a");
@@ -141,7 +143,14 @@ static void wrongpass_after_the_password_was_changed_is_waited_for_and_loses_not
         assert_null(strstr(hf_cluster_status(cluster, i).reason, "first"));
     }
     hf_subscriber_enter(outage.away, 1, true);
+
+    /* A node of another user publishes what they cannot hear, and then nothing more shows a gap. */
+    unsigned stranger = hf_cluster_add_node(cluster, NULL);
+    hf_until(cluster, cluster->published_open == 0);
+    struct hf_position top = hf_cluster_publish(cluster, stranger, "a", 3);
     hf_redis_server_do(cluster->redis, "ACL SETUSER node resetpass >first");
+    hf_until(cluster,
+             hf_subscriber_is_at(outage.live[0], top) && hf_subscriber_is_at(outage.live[1], top));
     end(&outage);
 }
 
@@ -191,10 +200,11 @@ static void noperm_after_rights_were_taken_refuses_publishes_and_loses_nothing(v
     }
 }
 
-/* It follows nobody: what it has stays as it is. */
+/* It follows nobody: what it has stays as it is. Publications wait for it. */
 static void readonly_primary_that_became_a_replica_and_goes_back_loses_nothing(void **state)
 {
     struct hf_cluster *cluster = chaos_start(state, NULL);
+    cluster->config.wait_ms = 5000;
     struct outage outage = begin(cluster, NULL);
     for (unsigned round = 0; round < 2; round++) {
         outage.first = cluster->published_count;
@@ -204,8 +214,11 @@ static void readonly_primary_that_became_a_replica_and_goes_back_loses_nothing(v
         if (outage.away->watch == NULL) {
             hf_subscriber_enter(outage.away, 1, true);
         }
+        const struct hf_published *waiting = hf_cluster_send(cluster, round, "a");
+        hf_cluster_turn(cluster);
         hf_redis_server_do(cluster->redis, "REPLICAOF NO ONE");
         end(&outage);
+        assert_int_equal(waiting->result, HF_OK);
     }
 }
 
