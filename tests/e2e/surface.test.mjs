@@ -59,7 +59,7 @@ test('handler_prefix -> everything answers at its own path and no longer at the 
   for (const [path, first, options] of [
     ['/events?cf_connect=%7B%22id%22%3A1%2C%22connect%22%3A%7B%7D%7D', /"connect":/],
     ['/uni/events?channel=chat:x', /"connect":/],
-    ['/uni/stream?channel=chat:x', /"connect":/, { method: 'POST' }],
+    ['/uni/stream?channel=chat:x', /"connect":/, { method: 'POST', body: '{}' }],
     ['/follow?channel=chat:x&timeout=0', /"offset":0/],
   ]) {
     const run = request(t, http(path), options);
