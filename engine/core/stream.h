@@ -97,12 +97,12 @@ struct hf_stream {
     uint32_t pending_asked; /* how many of them were heard before the open read was sent */
     size_t pending_bytes;
 
-    uint64_t in_step_life;         /* when was_in_step: the store's life then; 0: not known any more */
-    struct hf_position suspect;    /* the store was found there, behind us; epoch 0: it was not */
-    struct hf_position read_since; /* what the open read asked for */
-    struct hf_position read_place; /* our place when it was sent */
-    struct hf_position read_known; /* `known` when it was sent */
-    uint64_t retry_ms;             /* a read failed: not again before; 0: none failed */
+    uint64_t in_step_life;      /* when was_in_step: the store's life then; 0: not known any more */
+    struct hf_position suspect; /* the store was found there, behind us; epoch 0: it was not */
+    struct hf_position read_since;   /* what the open read asked for */
+    struct hf_position read_place;   /* our place when it was sent */
+    struct hf_position read_known;   /* `known` when it was sent */
+    uint64_t retry_ms;               /* a read failed: not again before; 0: none failed */
     TAILQ_ENTRY(hf_stream) in_reads; /* core->reads when QUEUED, core->retries when retry_ms */
 
     struct hf_waiters waiters;
