@@ -337,8 +337,8 @@ static void connect_waits_for_the_subscriptions_of_its_token(void **state)
                 "{\"id\":1,\"connect\":{\"token\":\"%s\",\"subs\":{\"chat:a\":{\"recover\":true,"
                 "\"offset\":3}}}}\n{\"id\":2,\"subscribe\":{\"channel\":\"chat:a\"}}\n"
                 "{\"id\":3,\"rpc\":{}}",
-                token_of("{\"sub\":\"42\",\"channels\":[\"plain:b\"],"
-                         "\"subs\":{\"chat:a\":{\"data\":{\"d\":1}}}}"));
+                token_of("{\"sub\":\"42\",\"subs\":{\"plain:b\":{},"
+                         "\"chat:a\":{\"data\":{\"d\":1}}}}"));
     expect_sent(&client, "");
     assert_int_equal(fake_engine.request_count, 2);
     assert_true(request_at(1, FAKE_SUBSCRIBE)->subscribe.recover);
