@@ -3,13 +3,15 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import { join } from 'node:path';
 import { Centrifuge } from 'centrifuge';
 import { SignJWT } from 'jose';
 import WebSocket from 'ws';
 import { runHoldfast, startBroker } from './lib/broker.mjs';
+import { certificatesFor } from './lib/certificates.mjs';
 import { freePort, tempDir } from './lib/process.mjs';
 import { connectRaw, openRaw } from './lib/raw.mjs';
 import { cleanup, until } from './lib/scope.mjs';
@@ -151,6 +153,32 @@ test('a fetch that hangs -> nobody waits for it, not even the end of the node', 
   await client.ask({ history: { channel: 'closed:x' } });
   await broker.stop();
   assert.ok(Date.now() - began < 10000, `${Date.now() - began} ms`);
+});
+
+test('an address whose certificate nobody known has signed -> none of its keys is taken', { timeout: 60000 }, async (t) => {
+  const key = makeKey('ES256', 'one');
+  const { cert, key: secret } = certificatesFor(tempDir(t));
+  const server = https.createServer({ cert: readFileSync(cert), key: readFileSync(secret) }, (request, response) =>
+    response.end(JSON.stringify({ keys: [key.jwk] })),
+  );
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanup(t, () => server.close());
+  const url = `https://127.0.0.1:${server.address().port}/`;
+  const broker = await startNode(t, 1, {}, { token: { jwks_public_endpoint: url } });
+  await until('a line in the log', () => /could not be fetched[^\n]*(SSL|certificate)/.test(broker.child.output));
+  assert.equal(await outcome(t, broker, sign(key)), 100);
+});
+
+test('another address and SIGHUP -> its keys count, and those of the former no longer', { timeout: 60000 }, async (t) => {
+  const [first, second] = [makeKey('ES256', 'first'), makeKey('ES256', 'second')];
+  const addresses = [await startAddress(t, [first]), await startAddress(t, [second])];
+  const broker = await startNode(t, addresses[0].port);
+  await settles(t, broker, sign(first), 0);
+  broker.config.client.token.jwks_public_endpoint = `http://127.0.0.1:${addresses[1].port}/keys`;
+  writeFileSync(broker.configFile, JSON.stringify(broker.config));
+  broker.child.signal('SIGHUP');
+  await settles(t, broker, sign(second), 0);
+  await settles(t, broker, sign(first), 3500);
 });
 
 test('checktoken asks the address; an address that is none is refused', { timeout: 60000 }, async (t) => {
