@@ -149,11 +149,12 @@ struct hf_config_token {
     char *hmac_previous_secret_key;                  /* secret; tried second */
     uint32_t hmac_previous_secret_key_valid_until_s; /* since 1970; 0 = no limit */
     char *rsa_public_key;                            /* PEM; for RS256, RS384 and RS512 */
-    char *ecdsa_public_key; /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
-    char *audience;         /* must be (among) `aud` */
-    char *issuer;           /* must be `iss` */
-    char *audience_regex;   /* must match one of `aud`; not together with audience */
-    char *issuer_regex;     /* must match `iss`; not together with issuer */
+    char *ecdsa_public_key;     /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
+    char *jwks_public_endpoint; /* URL of the keys, in place of those above */
+    char *audience;             /* must be (among) `aud` */
+    char *issuer;               /* must be `iss` */
+    char *audience_regex;       /* must match one of `aud`; not together with audience */
+    char *issuer_regex;         /* must match `iss`; not together with issuer */
     struct hf_pattern *audience_pattern; /* made of them; owned; NULL = none */
     struct hf_pattern *issuer_pattern;
     char *user_id_claim; /* whose value is the user; "" = sub */
@@ -273,6 +274,11 @@ struct hf_config_holdfast {
     uint32_t tags_filter_max_depth;  /* nodes from its root to a leaf */
     uint32_t regex_match_limit;      /* steps of one match of a regular expression */
     uint64_t regex_memory_max_bytes; /* memory of one such match */
+    int64_t jwks_ttl_ms;             /* keys of an address are fetched anew after it */
+    int64_t jwks_retry_ms;           /* ... and never twice within it */
+    int64_t jwks_timeout_ms;         /* of one fetch */
+    uint64_t jwks_max_bytes;         /* of an answer */
+    uint32_t jwks_max_keys;          /* in it */
     uint32_t broadcast_channels_max; /* channels in one broadcast call */
     uint32_t batch_commands_max;     /* commands in one request of the server API */
     uint32_t surveys_max;            /* calls of `channels` that a worker has open */
