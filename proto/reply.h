@@ -40,6 +40,17 @@ struct hf_wire_publication {
     bool delta;        /* data is a patch */
 };
 
+/* How a push names its channel. */
+struct hf_push_channel {
+    struct hf_slice name;
+    uint32_t id; /* not 0: told instead of the name, to clients that were given it (compaction) */
+};
+
+static inline struct hf_push_channel hf_push_channel(struct hf_slice name)
+{
+    return (struct hf_push_channel){.name = name};
+}
+
 struct hf_subscribe_reply {
     bool expires;
     uint32_t ttl; /* seconds */
@@ -48,6 +59,7 @@ struct hf_subscribe_reply {
     bool recovered;
     bool was_recovering;
     bool delta;
+    uint32_t id; /* of the channel in later pushes; 0 = they name it */
     struct hf_slice epoch;
     uint64_t offset;
     struct hf_slice data;             /* raw */
@@ -117,11 +129,11 @@ struct hf_encoder {
     void (*sub_refresh)(struct hf_buffer *buffer, uint32_t id, bool expires, uint32_t ttl);
 
     /* Pushes. info_raw of join and leave: a client info as JSON object, wins over info. */
-    void (*push_publication)(struct hf_buffer *buffer, struct hf_slice channel,
+    void (*push_publication)(struct hf_buffer *buffer, struct hf_push_channel channel,
                              const struct hf_wire_publication *publication);
-    void (*push_join)(struct hf_buffer *buffer, struct hf_slice channel,
+    void (*push_join)(struct hf_buffer *buffer, struct hf_push_channel channel,
                       const struct hf_client_info *info, struct hf_slice info_raw);
-    void (*push_leave)(struct hf_buffer *buffer, struct hf_slice channel,
+    void (*push_leave)(struct hf_buffer *buffer, struct hf_push_channel channel,
                        const struct hf_client_info *info, struct hf_slice info_raw);
     void (*push_subscribe)(struct hf_buffer *buffer, struct hf_slice channel,
                            const struct hf_subscribe_push *push);

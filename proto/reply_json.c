@@ -173,6 +173,7 @@ static void put_subscribe_result(struct object *object, const struct hf_subscrib
     put_raw(object, MEMBER("data"), result->data);
     put_true(object, MEMBER("was_recovering"), result->was_recovering);
     put_true(object, MEMBER("delta"), result->delta);
+    put_u64(object, MEMBER("id"), result->id);
 }
 
 /* ---- replies ---- */
@@ -343,15 +344,25 @@ struct push {
     struct object content;
 };
 
+static struct push open_push_by(struct hf_buffer *buffer, struct hf_push_channel channel,
+                                struct hf_slice member)
+{
+    struct push push = {.reply = open_object(buffer)};
+    push.push = begin_object_member(&push.reply, MEMBER("push"));
+    if (channel.id != 0) {
+        put_u64(&push.push, MEMBER("id"), channel.id);
+    } else {
+        put_text(&push.push, MEMBER("channel"), channel.name);
+    }
+    push.content = begin_object_member(&push.push, member);
+    return push;
+}
+
 /* channel: empty for pushes that concern the connection. */
 static struct push open_push(struct hf_buffer *buffer, struct hf_slice channel,
                              struct hf_slice member)
 {
-    struct push push = {.reply = open_object(buffer)};
-    push.push = begin_object_member(&push.reply, MEMBER("push"));
-    put_text(&push.push, MEMBER("channel"), channel);
-    push.content = begin_object_member(&push.push, member);
-    return push;
+    return open_push_by(buffer, hf_push_channel(channel), member);
 }
 
 static void close_push(struct push *push)
@@ -361,34 +372,39 @@ static void close_push(struct push *push)
     close_object(&push->reply);
 }
 
-static void json_push_publication(struct hf_buffer *buffer, struct hf_slice channel,
+static void json_push_publication(struct hf_buffer *buffer, struct hf_push_channel channel,
                                   const struct hf_wire_publication *publication)
 {
-    hf_buffer_reserve(buffer, channel.len + publication_size(publication));
-    HF_BUFFER_APPEND_LITERAL(buffer, "{\"push\":{\"channel\":");
-    hf_json_append_string(buffer, channel);
+    hf_buffer_reserve(buffer, channel.name.len + publication_size(publication));
+    if (channel.id != 0) {
+        HF_BUFFER_APPEND_LITERAL(buffer, "{\"push\":{\"id\":");
+        hf_buffer_append_u64(buffer, channel.id);
+    } else {
+        HF_BUFFER_APPEND_LITERAL(buffer, "{\"push\":{\"channel\":");
+        hf_json_append_string(buffer, channel.name);
+    }
     HF_BUFFER_APPEND_LITERAL(buffer, ",\"pub\":");
     hf_reply_json_publication(buffer, publication);
     HF_BUFFER_APPEND_LITERAL(buffer, "}}");
 }
 
-static void push_with_info(struct hf_buffer *buffer, struct hf_slice channel,
+static void push_with_info(struct hf_buffer *buffer, struct hf_push_channel channel,
                            struct hf_slice member, const struct hf_client_info *info,
                            struct hf_slice info_raw)
 {
-    struct push push = open_push(buffer, channel, member);
+    struct push push = open_push_by(buffer, channel, member);
     begin_member(&push.content, MEMBER("info"));
     append_info(buffer, info, info_raw);
     close_push(&push);
 }
 
-static void json_push_join(struct hf_buffer *buffer, struct hf_slice channel,
+static void json_push_join(struct hf_buffer *buffer, struct hf_push_channel channel,
                            const struct hf_client_info *info, struct hf_slice info_raw)
 {
     push_with_info(buffer, channel, MEMBER("join"), info, info_raw);
 }
 
-static void json_push_leave(struct hf_buffer *buffer, struct hf_slice channel,
+static void json_push_leave(struct hf_buffer *buffer, struct hf_push_channel channel,
                             const struct hf_client_info *info, struct hf_slice info_raw)
 {
     push_with_info(buffer, channel, MEMBER("leave"), info, info_raw);

@@ -24,7 +24,7 @@ static void bare_connect(struct hf_buffer *buffer, uint32_t id,
     hf_encoder_json.connect(buffer, 0, result);
 }
 
-static void bare_publication(struct hf_buffer *buffer, struct hf_slice channel,
+static void bare_publication(struct hf_buffer *buffer, struct hf_push_channel channel,
                              const struct hf_wire_publication *publication)
 {
     size_t start = buffer->len;
@@ -32,14 +32,14 @@ static void bare_publication(struct hf_buffer *buffer, struct hf_slice channel,
     unwrap(buffer, start);
 }
 
-static void item_publication(struct hf_buffer *buffer, struct hf_slice channel,
+static void item_publication(struct hf_buffer *buffer, struct hf_push_channel channel,
                              const struct hf_wire_publication *publication)
 {
     (void)channel;
     hf_reply_json_publication(buffer, publication);
 }
 
-static void bare_join(struct hf_buffer *buffer, struct hf_slice channel,
+static void bare_join(struct hf_buffer *buffer, struct hf_push_channel channel,
                       const struct hf_client_info *info, struct hf_slice info_raw)
 {
     size_t start = buffer->len;
@@ -47,7 +47,7 @@ static void bare_join(struct hf_buffer *buffer, struct hf_slice channel,
     unwrap(buffer, start);
 }
 
-static void bare_leave(struct hf_buffer *buffer, struct hf_slice channel,
+static void bare_leave(struct hf_buffer *buffer, struct hf_push_channel channel,
                        const struct hf_client_info *info, struct hf_slice info_raw)
 {
     size_t start = buffer->len;

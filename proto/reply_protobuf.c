@@ -298,6 +298,7 @@ static void put_subscribe_result(struct hf_buffer *buffer, unsigned number,
     put_bytes(buffer, 11, result->data);
     put_true(buffer, 12, result->was_recovering);
     put_true(buffer, 13, result->delta);
+    put_u64(buffer, 14, result->id);
     close_message(&message);
 }
 
@@ -454,16 +455,36 @@ struct push {
     struct message content;
 };
 
-/* channel: empty for pushes that concern the connection. size: a guess of the content's. */
+static size_t channel_size(struct hf_push_channel channel)
+{
+    return channel.id != 0 ? u64_size(1, channel.id) : bytes_size(2, channel.name.len);
+}
+
+static void put_channel(struct hf_buffer *buffer, struct hf_push_channel channel)
+{
+    put_u64(buffer, 1, channel.id);
+    if (channel.id == 0) {
+        put_bytes(buffer, 2, channel.name);
+    }
+}
+
+/* size: a guess of the content's. */
+static struct push open_push_by(struct hf_buffer *buffer, struct hf_push_channel channel,
+                                unsigned number, size_t size)
+{
+    size_t push_size = channel_size(channel) + bytes_size(number, size);
+    struct push push = {.reply = open_message(buffer, bytes_size(4, push_size))};
+    push.push = open_field(buffer, 4, push_size);
+    put_channel(buffer, channel);
+    push.content = open_field(buffer, number, size);
+    return push;
+}
+
+/* channel: empty for pushes that concern the connection. */
 static struct push open_push(struct hf_buffer *buffer, struct hf_slice channel, unsigned number,
                              size_t size)
 {
-    size_t push_size = bytes_size(2, channel.len) + bytes_size(number, size);
-    struct push push = {.reply = open_message(buffer, bytes_size(4, push_size))};
-    push.push = open_field(buffer, 4, push_size);
-    put_bytes(buffer, 2, channel);
-    push.content = open_field(buffer, number, size);
-    return push;
+    return open_push_by(buffer, hf_push_channel(channel), number, size);
 }
 
 static void close_push(const struct push *push)
@@ -473,35 +494,36 @@ static void close_push(const struct push *push)
     close_message(&push->reply);
 }
 
-static void protobuf_push_publication(struct hf_buffer *buffer, struct hf_slice channel,
+static void protobuf_push_publication(struct hf_buffer *buffer, struct hf_push_channel channel,
                                       const struct hf_wire_publication *publication)
 {
     size_t size = publication_size(publication);
-    size_t push_size = bytes_size(2, channel.len) + bytes_size(4, size);
+    size_t push_size = channel_size(channel) + bytes_size(4, size);
     struct message reply = open_message(buffer, bytes_size(4, push_size));
     struct message push = open_field(buffer, 4, push_size);
-    put_bytes(buffer, 2, channel);
+    put_channel(buffer, channel);
     put_publication(buffer, 4, publication, size);
     close_message(&push);
     close_message(&reply);
 }
 
-static void push_with_info(struct hf_buffer *buffer, struct hf_slice channel, unsigned number,
-                           const struct hf_client_info *info, struct hf_slice info_raw)
+static void push_with_info(struct hf_buffer *buffer, struct hf_push_channel channel,
+                           unsigned number, const struct hf_client_info *info,
+                           struct hf_slice info_raw)
 {
     assert(info || info_raw.len != 0);
-    struct push push = open_push(buffer, channel, number, SMALL_MESSAGE);
+    struct push push = open_push_by(buffer, channel, number, SMALL_MESSAGE);
     put_info(buffer, 1, info, info_raw);
     close_push(&push);
 }
 
-static void protobuf_push_join(struct hf_buffer *buffer, struct hf_slice channel,
+static void protobuf_push_join(struct hf_buffer *buffer, struct hf_push_channel channel,
                                const struct hf_client_info *info, struct hf_slice info_raw)
 {
     push_with_info(buffer, channel, 5, info, info_raw);
 }
 
-static void protobuf_push_leave(struct hf_buffer *buffer, struct hf_slice channel,
+static void protobuf_push_leave(struct hf_buffer *buffer, struct hf_push_channel channel,
                                 const struct hf_client_info *info, struct hf_slice info_raw)
 {
     push_with_info(buffer, channel, 6, info, info_raw);

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define RSV1 0x40u /* with permessage-deflate: the message is compressed */
+
 /* ---- reading ---- */
 
 void hf_websocket_unmask(char *data, size_t len, const unsigned char mask[4], size_t phase)
@@ -72,10 +74,12 @@ static uint64_t payload_length(const unsigned char *at, size_t extended, const c
 }
 
 /* Judges the first two bytes. NULL when they are fine. */
-static const char *check_start(const unsigned char *bytes)
+static const char *check_start(const unsigned char *bytes, bool allows_deflate)
 {
     unsigned opcode = bytes[0] & 0x0f;
-    if ((bytes[0] & 0x70) != 0) {
+    bool may_compress = opcode == HF_WEBSOCKET_TEXT || opcode == HF_WEBSOCKET_BINARY;
+    unsigned allowed = allows_deflate && may_compress ? RSV1 : 0;
+    if ((bytes[0] & 0x70 & ~allowed) != 0) {
         return "reserved bit set";
     }
     if (!is_known(opcode)) {
@@ -96,7 +100,7 @@ static const char *check_start(const unsigned char *bytes)
 }
 
 enum hf_websocket_result hf_websocket_parse(char *data, size_t len, size_t max_payload,
-                                            struct hf_websocket_frame *frame)
+                                            bool allows_deflate, struct hf_websocket_frame *frame)
 {
     assert(max_payload <= SIZE_MAX / 2);
     *frame = (struct hf_websocket_frame){.total_len = HF_WEBSOCKET_CLIENT_HEADER_MIN};
@@ -104,12 +108,13 @@ enum hf_websocket_result hf_websocket_parse(char *data, size_t len, size_t max_p
         return HF_WEBSOCKET_NEED_MORE;
     }
     const unsigned char *bytes = (const unsigned char *)data;
-    const char *error = check_start(bytes);
+    const char *error = check_start(bytes, allows_deflate);
     if (error) {
         return refuse(frame, HF_WEBSOCKET_CLOSE_PROTOCOL_ERROR, error);
     }
     frame->opcode = (enum hf_websocket_opcode)(bytes[0] & 0x0f);
     frame->fin = (bytes[0] & 0x80) != 0;
+    frame->is_compressed = (bytes[0] & RSV1) != 0;
     unsigned short_len = bytes[1] & 0x7f;
     size_t extended = short_len < 126 ? 0 : short_len == 126 ? 2 : 8;
     size_t header_len = 2 + extended + 4;
@@ -163,6 +168,7 @@ static enum hf_websocket_result add_fragment(struct hf_websocket_reader *reader,
 {
     if (frame->opcode != HF_WEBSOCKET_CONTINUATION) {
         reader->opcode = frame->opcode;
+        reader->is_compressed = frame->is_compressed;
     }
     hf_buffer_append(&reader->fragments, frame->payload, frame->payload_len);
     if (hf_buffer_failed(&reader->fragments)) {
@@ -172,6 +178,7 @@ static enum hf_websocket_result add_fragment(struct hf_websocket_reader *reader,
         return HF_WEBSOCKET_FRAME;
     }
     message->opcode = reader->opcode;
+    message->is_compressed = reader->is_compressed;
     message->payload = hf_buffer_slice(&reader->fragments);
     reader->opcode = HF_WEBSOCKET_CONTINUATION;
     reader->is_delivered = true;
@@ -189,7 +196,8 @@ enum hf_websocket_result hf_websocket_read(struct hf_websocket_reader *reader, c
     *message = (struct hf_websocket_message){.opcode = HF_WEBSOCKET_CONTINUATION};
     struct hf_websocket_frame frame;
     size_t room = reader->fragments.max - reader->fragments.len;
-    enum hf_websocket_result result = hf_websocket_parse(data, len, room, &frame);
+    enum hf_websocket_result result =
+        hf_websocket_parse(data, len, room, reader->allows_deflate, &frame);
     message->needed = frame.total_len;
     if (result == HF_WEBSOCKET_ERROR) {
         return fail_read(message, frame.close_code, frame.reason);
@@ -210,6 +218,7 @@ enum hf_websocket_result hf_websocket_read(struct hf_websocket_reader *reader, c
         return add_fragment(reader, &frame, message);
     }
     message->opcode = frame.opcode;
+    message->is_compressed = frame.is_compressed;
     message->payload = hf_slice(frame.payload, frame.payload_len);
     return is_control(frame.opcode) ? HF_WEBSOCKET_CONTROL : HF_WEBSOCKET_MESSAGE;
 }

@@ -1,6 +1,7 @@
 /* WebSocket (RFC 6455), server side: the handshake's decisions, and frames as bytes. No I/O. Pure
- * functions, any thread; a reader belongs to one connection. No extensions: reserved bits are
- * refused. Text messages are not checked for UTF-8 here: the command decoder does it. */
+ * functions, any thread; a reader belongs to one connection. Of extensions only permessage-deflate
+ * is known (deflate.h): other reserved bits are refused. Text messages are not checked
+ * for UTF-8 here: the command decoder does it. */
 #ifndef HF_PROTO_WEBSOCKET_H
 #define HF_PROTO_WEBSOCKET_H
 
@@ -79,6 +80,7 @@ enum hf_websocket_result {
 struct hf_websocket_frame {
     enum hf_websocket_opcode opcode;
     bool fin;
+    bool is_compressed;  /* RSV1: only on the first frame of a data message */
     char *payload;       /* in the caller's bytes, unmasked in place */
     size_t payload_len;  /* bytes */
     size_t total_len;    /* bytes of the frame, header included; with NEED_MORE a lower bound */
@@ -86,23 +88,27 @@ struct hf_websocket_frame {
     const char *reason;  /* only with ERROR: static text for logs */
 };
 
-/* Parses the frame at the start of `data`. Payload limits are judged as soon as the header is
- * there. The payload is unmasked in place when the frame is complete, so a frame that was returned
- * must not be parsed again. data: the caller's, written to. max_payload: bytes, for data frames,
+/* Parses the frame at the start of `data`. allows_deflate: RSV1 may be set. Payload limits are
+ * judged as soon as the header is there. The payload is unmasked in place when the frame is
+ * complete, so a frame that was returned must not be parsed again. data: the caller's, written to.
+ * max_payload: bytes, for data frames,
  * <= SIZE_MAX / 2.
  * Returns NEED_MORE, FRAME or ERROR. */
 enum hf_websocket_result hf_websocket_parse(char *data, size_t len, size_t max_payload,
-                                            struct hf_websocket_frame *frame);
+                                            bool allows_deflate, struct hf_websocket_frame *frame);
 
 /* Puts fragments together. A message in one frame is handed out in place, without a copy. */
 struct hf_websocket_reader {
     struct hf_buffer fragments;      /* of the open message; its max is the message limit */
     enum hf_websocket_opcode opcode; /* of the open message; CONTINUATION = none is open */
     bool is_delivered;               /* fragments holds a message that was handed out */
+    bool is_compressed;              /* the open message is */
+    bool allows_deflate;             /* permessage-deflate was negotiated; set after init */
 };
 
 struct hf_websocket_message {
     enum hf_websocket_opcode opcode; /* TEXT or BINARY; CLOSE, PING, PONG with CONTROL */
+    bool is_compressed;              /* MESSAGE: payload is to be inflated (hf_inflate) */
     struct hf_slice payload;         /* valid until the next call with the reader or the data */
     size_t consumed;     /* bytes of data that are done with (0 with NEED_MORE, ERROR) */
     size_t needed;       /* with NEED_MORE: lower bound of the bytes to collect */

@@ -9,6 +9,7 @@
 #include "console/console.h"
 #include "log.h"
 #include "node.h"
+#include "reload.h"
 
 static void print_list(const struct hf_string_list *list, const char *kind)
 {
@@ -17,7 +18,7 @@ static void print_list(const struct hf_string_list *list, const char *kind)
     }
 }
 
-static int run(struct hf_config_result *result)
+static int run(struct hf_config_result *result, const struct hf_config_source *source)
 {
     int failure = hf_log_init(result->config->log.level, result->config->log.file);
     if (failure != 0) {
@@ -28,7 +29,7 @@ static int run(struct hf_config_result *result)
     for (size_t i = 0; i < result->warnings.count; i++) {
         hf_log(HF_LOG_WARN, "configuration", "warning=%s", result->warnings.items[i]);
     }
-    int status = hf_node_run(result->config);
+    int status = hf_node_run(result->config, source);
     hf_log_fini();
     return status;
 }
@@ -36,6 +37,8 @@ static int run(struct hf_config_result *result)
 int main(int argc, char *argv[])
 {
     struct hf_config_result result = {0};
+    const struct hf_config_source source = {
+        .argc = argc, .argv = (const char *const *)argv, .envp = (const char *const *)environ};
     int status = EXIT_FAILURE;
     if (hf_console_is_asked(argc, (const char *const *)argv)) {
         return hf_console_run(argc, (const char *const *)argv, (const char *const *)environ);
@@ -43,7 +46,7 @@ int main(int argc, char *argv[])
     switch (
         hf_config_load(&result, argc, (const char *const *)argv, (const char *const *)environ)) {
     case HF_CONFIG_LOADED:
-        status = run(&result);
+        status = run(&result, &source);
         break;
     case HF_CONFIG_HELP:
     case HF_CONFIG_VERSION:

@@ -27,11 +27,13 @@
 #include "net/poll.h"
 #include "net/stream.h"
 #include "net/websocket_driver.h"
+#include "reload.h"
 #include "worker.h"
 
 enum {
     UUID_TEXT_SIZE = 37,
     REASON_SIZE = 256,
+    RELOAD_TIDY_MS = 1000,
     PARSER_SLACK = 4096, /* what the parser allows above our own limit of heads */
 };
 
@@ -43,6 +45,8 @@ struct hf_node {
     atomic_bool is_draining;
     struct hf_engine *engine;
     struct hf_routes routes;
+    struct hf_routes internal_routes; /* of the internal listener, when there is one */
+    struct hf_reload reload;
     struct hf_admission admission;
     struct hf_users *users;        /* owned */
     struct hf_worker **workers;    /* owned; the first `worker_count` have been started */
@@ -248,6 +252,11 @@ static bool open_engine(struct hf_node *node)
     return result == HF_OK;
 }
 
+static bool has_internal(const struct hf_config *config)
+{
+    return config->http_server.internal_port != 0;
+}
+
 static int add_stream_routes(const struct hf_config *config, struct hf_routes *routes)
 {
     const struct {
@@ -278,9 +287,13 @@ static int add_stream_routes(const struct hf_config *config, struct hf_routes *r
 static bool build_routes(struct hf_node *node)
 {
     const struct hf_config *config = node->config;
-    int result = hf_api_add_routes(config, &node->routes);
+    struct hf_routes *internal = has_internal(config) ? &node->internal_routes : &node->routes;
+    int result = hf_api_add_routes(config, config->http_api.external ? &node->routes : internal);
     if (result == HF_OK) {
-        result = hf_health_add_routes(config, &node->routes);
+        result = hf_health_add_routes(config, internal);
+    }
+    if (result == HF_OK) {
+        result = hf_metrics_add_routes(config, internal);
     }
     if (result == HF_OK && !config->websocket.disabled) {
         result =
@@ -295,8 +308,11 @@ static bool build_routes(struct hf_node *node)
     return result == HF_OK;
 }
 
-static bool start_workers_on(struct hf_node *node, const int *fds, unsigned count)
+/* Takes the descriptors, also on failure. */
+static bool start_workers_on(struct hf_node *node, const int *fds, const int *internal_fds,
+                             unsigned count)
 {
+    bool has_internal_listener = has_internal(node->config);
     for (unsigned i = 0; i < count; i++) {
         const struct hf_worker_options options = {
             .node = node,
@@ -304,9 +320,14 @@ static bool start_workers_on(struct hf_node *node, const int *fds, unsigned coun
             .engine = node->engine,
             .index = i,
             .listener_fd = fds[i],
+            .has_internal_listener = has_internal_listener,
+            .internal_listener_fd = internal_fds[i],
             .report_fd = node->report_fd,
             .routes = node->routes.items,
             .route_count = node->routes.count,
+            .internal_routes = node->internal_routes.items,
+            .internal_route_count = node->internal_routes.count,
+            .tls = {node->reload.tls[HF_ENTRANCE_CLIENTS], node->reload.tls[HF_ENTRANCE_INTERNAL]},
             .admission = &node->admission,
             .users = node->users,
         };
@@ -316,6 +337,9 @@ static bool start_workers_on(struct hf_node *node, const int *fds, unsigned coun
                    hf_error_text(result));
             for (unsigned rest = i + 1; rest < count; rest++) {
                 close(fds[rest]);
+                if (has_internal_listener) {
+                    close(internal_fds[rest]);
+                }
             }
             return false;
         }
@@ -324,26 +348,44 @@ static bool start_workers_on(struct hf_node *node, const int *fds, unsigned coun
     return true;
 }
 
+/* `count` sockets for each listener that there is. False: logged, all are closed. */
+static bool bind_listeners(struct hf_node *node, int *fds, int *internal_fds, unsigned count)
+{
+    const struct hf_config_http_server *server = &node->config->http_server;
+    const char *internal_address =
+        server->internal_address[0] != '\0' ? server->internal_address : server->address;
+    uint16_t internal_port = (uint16_t)server->internal_port;
+    char reason[REASON_SIZE];
+    node->port = (uint16_t)server->port;
+    if (hf_listener_bind(server->address, &node->port, fds, count, reason, sizeof(reason)) != 0) {
+        hf_log(HF_LOG_ERROR, "cannot listen", "reason=%s", reason);
+        return false;
+    }
+    if (has_internal(node->config) &&
+        hf_listener_bind(internal_address, &internal_port, internal_fds, count, reason,
+                         sizeof(reason)) != 0) {
+        hf_log(HF_LOG_ERROR, "cannot listen", "reason=%s", reason);
+        for (unsigned i = 0; i < count; i++) {
+            close(fds[i]);
+        }
+        return false;
+    }
+    return true;
+}
+
 static bool start_workers(struct hf_node *node)
 {
     const struct hf_config *config = node->config;
     unsigned count = config->holdfast.workers;
-    int *fds = calloc(count, sizeof(*fds));
+    int *fds = calloc(2 * (size_t)count, sizeof(*fds));
     node->workers = calloc(count, sizeof(struct hf_worker *));
     if (fds == NULL || node->workers == NULL) {
         free(fds);
         hf_log(HF_LOG_ERROR, "no memory for the workers", "workers=%u", count);
         return false;
     }
-    char reason[REASON_SIZE];
-    node->port = (uint16_t)config->http_server.port;
-    bool is_started = false;
-    if (hf_listener_bind(config->http_server.address, &node->port, fds, count, reason,
-                         sizeof(reason)) != 0) {
-        hf_log(HF_LOG_ERROR, "cannot listen", "reason=%s", reason);
-    } else {
-        is_started = start_workers_on(node, fds, count);
-    }
+    bool is_started = bind_listeners(node, fds, fds + count, count) &&
+                      start_workers_on(node, fds, fds + count, count);
     free(fds);
     return is_started;
 }
@@ -379,7 +421,7 @@ static bool wait_for_end(struct hf_node *node, int64_t timeout_ms,
                 hf_log(HF_LOG_INFO, "signal", "name=%s", strsignal((int)info.ssi_signo));
                 return true;
             }
-            hf_log(HF_LOG_WARN, "SIGHUP: reloading the configuration is not offered yet", "");
+            hf_reload_run(&node->reload, node->workers, node->worker_count, &node->admission);
         }
     }
     return false;
@@ -401,6 +443,14 @@ static bool are_drained(const struct hf_node *node)
     return true;
 }
 
+/* Until a signal ends the node. */
+static void serve(struct hf_node *node)
+{
+    while (!wait_for_end(node, RELOAD_TIDY_MS, is_never)) {
+        hf_reload_tidy(&node->reload, node->workers, node->worker_count);
+    }
+}
+
 /* Returns the exit status. */
 static int drain(struct hf_node *node)
 {
@@ -420,7 +470,7 @@ static int drain(struct hf_node *node)
     return EXIT_FAILURE;
 }
 
-static bool start(struct hf_node *node)
+static bool start(struct hf_node *node, const struct hf_config_source *source)
 {
     const struct hf_config *config = node->config;
     if (!make_uid(node->uid)) {
@@ -437,7 +487,8 @@ static bool start(struct hf_node *node)
         hf_log(HF_LOG_ERROR, "no memory to count users", "");
         return false;
     }
-    if (!take_signals(node) || !open_engine(node) || !build_routes(node) || !start_workers(node) ||
+    if (!hf_reload_open(&node->reload, config, source) || !take_signals(node) ||
+        !open_engine(node) || !build_routes(node) || !start_workers(node) ||
         !write_pid_file(node)) {
         return false;
     }
@@ -466,6 +517,8 @@ static void stop(struct hf_node *node)
         hf_engine_close(node->engine);
     }
     hf_routes_fini(&node->routes);
+    hf_routes_fini(&node->internal_routes);
+    hf_reload_close(&node->reload);
     if (node->has_pid_file && unlink(node->config->pid_file) != 0) {
         hf_log(HF_LOG_WARN, "the pid file cannot be removed", "error=%s", strerror(errno));
     }
@@ -478,7 +531,7 @@ static void stop(struct hf_node *node)
     pthread_sigmask(SIG_SETMASK, &node->old_signals, NULL);
 }
 
-int hf_node_run(const struct hf_config *config)
+int hf_node_run(const struct hf_config *config, const struct hf_config_source *source)
 {
     struct hf_node node = {
         .config = config,
@@ -488,8 +541,8 @@ int hf_node_run(const struct hf_config *config)
     };
     pthread_sigmask(SIG_SETMASK, NULL, &node.old_signals);
     int status = EXIT_FAILURE;
-    if (start(&node)) {
-        (void)wait_for_end(&node, -1, is_never);
+    if (start(&node, source)) {
+        serve(&node);
         status = drain(&node);
     }
     stop(&node);

@@ -13,11 +13,12 @@
 
 #include "config/config.h"
 
+struct hf_config_source;
 struct hf_node;
 struct hf_worker;
 
-/* Returns the process' exit status. */
-int hf_node_run(const struct hf_config *config);
+/* `source`: what SIGHUP reads again (reload.h). Returns the process' exit status. */
+int hf_node_run(const struct hf_config *config, const struct hf_config_source *source);
 
 const char *hf_node_uid(const struct hf_node *node); /* UUID of this start */
 const char *hf_node_name(const struct hf_node *node);

@@ -6,9 +6,11 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <openssl/ssl.h>
 
 #include "api/registry.h"
 #include "api/survey.h"
@@ -19,12 +21,21 @@
 #include "net/emulation.h"
 #include "net/http.h"
 #include "net/listener.h"
+#include "net/websocket_deflate.h"
 #include "net/worker_loop.h"
+#include "pace.h"
 
 enum {
     REGISTRY_TICK_MS = 1000,
     COMMAND_DRAIN = 1,
     COMMAND_STOP = 2,
+};
+
+/* What a worker is to go over to. */
+struct update {
+    const struct hf_config *config;
+    SSL_CTX *tls[HF_ENTRANCES]; /* a reference each */
+    uint64_t generation;
 };
 
 /* A message in an inbox. */
@@ -44,14 +55,19 @@ struct worker_thread {
     int command_fd;       /* eventfd: the node has set `commands` */
     atomic_uint commands; /* COMMAND_* */
     atomic_bool is_drained;
+    _Atomic(struct update *) update; /* owned; the newest that is not taken yet */
+    _Atomic uint64_t generation;     /* of the newest that was taken */
     /* until the thread has started */
     pthread_mutex_t start_lock;
     pthread_cond_t start_told;
     int start_result; /* 1: not known yet */
     /* the thread's own */
     struct hf_listener *listener;
+    struct hf_listener *internal_listener; /* NULL: none */
     struct event *port_event;
     struct event *command_event;
+    struct event *rest_timer; /* for the port: deliveries may go on */
+    struct hf_pace pace;
     struct hf_wheel_entry registry_timer;
     bool is_stopping;
     /* what other workers have told */
@@ -67,14 +83,35 @@ static struct worker_thread *thread_of(struct hf_worker *worker)
 
 /* --- the thread's callbacks ------------------------------------------------------------------- */
 
+static uint64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static void on_port(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
     (void)what;
-    struct hf_worker *worker = context;
+    struct worker_thread *thread = context;
+    struct hf_worker *worker = &thread->worker;
+    uint64_t rest_us = hf_pace_begin(&thread->pace, monotonic_us());
+    struct timeval rest = {.tv_usec = (suseconds_t)rest_us};
     hf__loop_wake(worker);
+    if (rest_us > 0 && event_add(thread->rest_timer, &rest) == 0) {
+        (void)event_del(thread->port_event); /* on_rest_end brings it back */
+        return;
+    }
     hf_port_dispatch(worker->port);
     hf_hub_flush(worker->hub);
+}
+
+static void on_rest_end(evutil_socket_t fd, short what, void *context)
+{
+    struct worker_thread *thread = context;
+    (void)event_add(thread->port_event, NULL); /* it was there before: nothing is allocated */
+    on_port(fd, what, context);
 }
 
 static void on_bus(void *port_context, struct hf_bytes message)
@@ -124,6 +161,42 @@ static void start_draining(struct worker_thread *thread)
     hf__connections_drain(worker);
 }
 
+static void update_free(struct update *update)
+{
+    if (update != NULL) {
+        for (int i = 0; i < HF_ENTRANCES; i++) {
+            SSL_CTX_free(update->tls[i]);
+        }
+        free(update);
+    }
+}
+
+static void take_update(struct worker_thread *thread)
+{
+    struct hf_worker *worker = &thread->worker;
+    struct update *update = atomic_exchange(&thread->update, NULL);
+    struct hf_token_verifiers tokens;
+    if (update == NULL) {
+        return;
+    }
+    if (hf_token_verifiers_open(&tokens, update->config) != HF_OK) {
+        hf_log(HF_LOG_ERROR, "no memory to go over to the new configuration", "worker=%u",
+               worker->index);
+        update_free(update);
+        return;
+    }
+    hf_token_verifiers_close(&worker->tokens);
+    worker->tokens = tokens;
+    worker->config = update->config;
+    for (int i = 0; i < HF_ENTRANCES; i++) {
+        SSL_CTX *former = worker->priv->tls[i];
+        worker->priv->tls[i] = update->tls[i];
+        update->tls[i] = former;
+    }
+    atomic_store(&thread->generation, update->generation);
+    update_free(update);
+}
+
 static void on_command(evutil_socket_t fd, short what, void *context)
 {
     (void)what;
@@ -133,6 +206,7 @@ static void on_command(evutil_socket_t fd, short what, void *context)
     if (read(fd, &count, sizeof(count)) != sizeof(count)) {
         return; /* woken without a command */
     }
+    take_update(thread);
     read_inbox(thread);
     unsigned commands = atomic_load(&thread->commands);
     if ((commands & COMMAND_DRAIN) != 0) {
@@ -170,12 +244,34 @@ static bool add_event(struct worker_thread *thread, struct event **event, int fd
     return *event != NULL && event_add(*event, NULL) == 0;
 }
 
+static bool open_listeners(struct worker_thread *thread)
+{
+    struct hf_worker_options *options = &thread->options;
+    int fd = options->listener_fd;
+    options->listener_fd = -1;
+    thread->listener = hf_listener_open(&thread->worker, fd, HF_ENTRANCE_CLIENTS);
+    if (thread->listener == NULL || !options->has_internal_listener) {
+        return thread->listener != NULL;
+    }
+    options->has_internal_listener = false;
+    thread->internal_listener =
+        hf_listener_open(&thread->worker, options->internal_listener_fd, HF_ENTRANCE_INTERNAL);
+    return thread->internal_listener != NULL;
+}
+
 static bool open_parts(struct worker_thread *thread)
 {
     struct hf_worker *worker = &thread->worker;
     worker->priv->first_driver = &hf_http_driver;
     worker->priv->routes = thread->options.routes;
     worker->priv->route_count = thread->options.route_count;
+    worker->priv->internal_routes = thread->options.internal_routes;
+    worker->priv->internal_route_count = thread->options.internal_route_count;
+    for (int i = 0; i < HF_ENTRANCES; i++) {
+        if (thread->options.tls[i] != NULL && SSL_CTX_up_ref(thread->options.tls[i]) == 1) {
+            worker->priv->tls[i] = thread->options.tls[i];
+        }
+    }
     worker->priv->admission = thread->options.admission;
     worker->hub = hf_hub_open(worker);
     worker->registry = hf_registry_open(worker);
@@ -199,10 +295,8 @@ static bool open_parts(struct worker_thread *thread)
     worker->priv->on_turn_end = on_turn_end;
     thread->registry_timer.callback = on_registry_timer;
     hf_wheel_set(worker->wheel, &thread->registry_timer, worker->now_ms);
-    int listener_fd = thread->options.listener_fd;
-    thread->options.listener_fd = -1;
-    thread->listener = hf_listener_open(worker, listener_fd);
-    return thread->listener != NULL &&
+    thread->rest_timer = evtimer_new(worker->base, on_rest_end, thread);
+    return thread->rest_timer != NULL && open_listeners(thread) &&
            add_event(thread, &thread->port_event, hf_port_fd(worker->port), on_port) &&
            add_event(thread, &thread->command_event, thread->command_fd, on_command);
 }
@@ -214,16 +308,27 @@ static void close_event(struct event *event)
     }
 }
 
+/* The listening sockets that no listener has taken. */
+static void close_untaken(const struct hf_worker_options *options)
+{
+    if (options->listener_fd >= 0) {
+        close(options->listener_fd);
+    }
+    if (options->has_internal_listener) {
+        close(options->internal_listener_fd);
+    }
+}
+
 /* Sessions end first, then their requests with the port, then what both use. */
 static void close_parts(struct worker_thread *thread)
 {
     struct hf_worker *worker = &thread->worker;
     hf_listener_close(thread->listener);
-    if (thread->options.listener_fd >= 0) {
-        close(thread->options.listener_fd);
-    }
+    hf_listener_close(thread->internal_listener);
+    close_untaken(&thread->options);
     hf__connections_close(worker, 3001);
     close_event(thread->port_event);
+    close_event(thread->rest_timer);
     close_event(thread->command_event);
     if (worker->port != NULL) {
         hf_port_flush(worker->port);
@@ -240,6 +345,7 @@ static void close_parts(struct worker_thread *thread)
     hf_token_verifiers_close(&worker->tokens);
     worker->priv->on_turn_end = NULL;
     hf__loop_close(worker);
+    hf_websocket_deflate_close();
     hf_buffer_fini(&worker->encode);
 }
 
@@ -256,7 +362,7 @@ static void *run_worker(void *context)
     struct worker_thread *thread = context;
     struct hf_worker *worker = &thread->worker;
     if (hf__loop_open(worker) != HF_OK) {
-        close(thread->options.listener_fd);
+        close_untaken(&thread->options);
         tell_start(thread, HF_ENOMEM);
         return NULL;
     }
@@ -264,6 +370,7 @@ static void *run_worker(void *context)
     tell_start(thread, is_open ? HF_OK : HF_ENOMEM);
     while (is_open && !thread->is_stopping) {
         hf__loop_turn(worker);
+        hf_pace_end(&thread->pace, monotonic_us());
     }
     close_parts(thread);
     return NULL;
@@ -284,6 +391,7 @@ static void free_thread(struct worker_thread *thread)
     if (thread->command_fd >= 0) {
         close(thread->command_fd);
     }
+    update_free(atomic_load(&thread->update));
     free(thread);
 }
 
@@ -291,7 +399,7 @@ int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **
 {
     struct worker_thread *thread = calloc(1, sizeof(*thread));
     if (thread == NULL) {
-        close(options->listener_fd);
+        close_untaken(options);
         return HF_ENOMEM;
     }
     thread->options = *options;
@@ -306,7 +414,7 @@ int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **
     STAILQ_INIT(&thread->inbox);
     thread->command_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (thread->command_fd < 0 || pthread_create(&thread->thread, NULL, run_worker, thread) != 0) {
-        close(options->listener_fd);
+        close_untaken(options);
         free_thread(thread);
         return HF_ENOMEM;
     }
@@ -339,6 +447,30 @@ static void command(struct hf_worker *worker, unsigned what)
     struct worker_thread *thread = thread_of(worker);
     atomic_fetch_or(&thread->commands, what);
     wake(thread);
+}
+
+int hf_worker_reload(struct hf_worker *worker, const struct hf_config *config,
+                     SSL_CTX *const tls[HF_ENTRANCES], uint64_t generation)
+{
+    struct worker_thread *thread = thread_of(worker);
+    struct update *update = malloc(sizeof(*update));
+    if (update == NULL) {
+        return HF_ENOMEM;
+    }
+    *update = (struct update){.config = config, .generation = generation};
+    for (int i = 0; i < HF_ENTRANCES; i++) {
+        if (tls[i] != NULL && SSL_CTX_up_ref(tls[i]) == 1) {
+            update->tls[i] = tls[i];
+        }
+    }
+    update_free(atomic_exchange(&thread->update, update));
+    wake(thread);
+    return HF_OK;
+}
+
+uint64_t hf_worker_generation(const struct hf_worker *worker)
+{
+    return atomic_load(&((const struct worker_thread *)worker)->generation);
 }
 
 bool hf_worker_tell(struct hf_worker *worker, struct hf_bytes message)

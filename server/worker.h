@@ -11,9 +11,12 @@
 #include <stdint.h>
 
 #include <holdfast/engine.h>
+#include <openssl/types.h>
 
 #include "buffer.h"
 #include "config/config.h"
+#include "counters.h"
+#include "net/connection.h"
 #include "net/wheel.h"
 #include "token/token.h"
 
@@ -26,17 +29,6 @@ struct hf_node;
 struct hf_registry;
 struct hf_surveys;
 struct hf_users;
-
-struct hf_worker_counters {
-    _Atomic uint64_t clients;       /* sessions that are connected now */
-    _Atomic uint64_t subscriptions; /* of these sessions, now */
-    _Atomic uint64_t channels;      /* with a subscriber here, now */
-    _Atomic uint64_t connections;   /* sockets, now */
-    _Atomic uint64_t messages_in, messages_out, bytes_in, bytes_out; /* ever */
-    _Atomic uint64_t frames_built; /* publication frames encoded here, ever */
-    _Atomic uint64_t writes;       /* writev calls, ever */
-    _Atomic uint64_t slow_disconnects;
-};
 
 struct hf_worker {
     struct hf_node *node;
@@ -57,22 +49,6 @@ struct hf_worker {
     struct hf_worker_private *priv; /* worker_loop.h */
 };
 
-/* Counters have one writer, the worker's thread, so they need no atomic read-modify-write. */
-static inline uint64_t hf_counter_read(const _Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
-static inline void hf_counter_add(_Atomic uint64_t *counter, uint64_t amount)
-{
-    atomic_store_explicit(counter, hf_counter_read(counter) + amount, memory_order_relaxed);
-}
-
-static inline void hf_counter_sub(_Atomic uint64_t *counter, uint64_t amount)
-{
-    atomic_store_explicit(counter, hf_counter_read(counter) - amount, memory_order_relaxed);
-}
-
 /* --- for other workers of the node: any thread, until it is freed --------------------------- */
 
 /* Puts a message of net/emulation.h into the worker's inbox (copied). False: no memory, or the
@@ -89,9 +65,14 @@ struct hf_worker_options {
     struct hf_engine *engine;
     unsigned index;
     int listener_fd; /* listening and non-blocking; taken, also on failure */
-    int report_fd;   /* an eventfd that is told when the worker has drained */
+    bool has_internal_listener;
+    int internal_listener_fd; /* with has_internal_listener, as listener_fd */
+    int report_fd;            /* an eventfd that is told when the worker has drained */
     const struct hf_http_route *routes;
     size_t route_count;
+    const struct hf_http_route *internal_routes; /* of the internal listener */
+    size_t internal_route_count;
+    SSL_CTX *tls[HF_ENTRANCES]; /* NULL: without TLS */
     struct hf_admission *admission;
     struct hf_users *users;
 };
@@ -99,6 +80,14 @@ struct hf_worker_options {
 /* Starts the worker's thread; it serves when this returns HF_OK. Else HF_ENOMEM. */
 int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **worker)
     __attribute__((warn_unused_result));
+/* Has the worker go over to another configuration (borrowed until the worker is joined or has gone
+ * over to a later one, see hf_worker_generation) and other certificates (NULL stays NULL), for all
+ * that it does from then on; connections stay. HF_ENOMEM: nothing changes. */
+int hf_worker_reload(struct hf_worker *worker, const struct hf_config *config,
+                     SSL_CTX *const tls[HF_ENTRANCES], uint64_t generation)
+    __attribute__((warn_unused_result));
+/* Of the last reload that the worker has gone over to; 0: none. */
+uint64_t hf_worker_generation(const struct hf_worker *worker);
 /* Closes the listener and says goodbye to every client; report_fd is told when the last one has
  * left. */
 void hf_worker_drain(struct hf_worker *worker);

@@ -157,6 +157,12 @@ struct hf_publication *hf_publication_view(struct hf_publication *of)
     return &self->publication;
 }
 
+struct hf_publication *hf_publication_origin(struct hf_publication *publication)
+{
+    struct shared_publication *self = publication_self(publication);
+    return self->shared.is_view ? self->owned.of : publication;
+}
+
 struct hf_attachment *hf_publication_attachment(const struct hf_publication *publication,
                                                 unsigned slot)
 {

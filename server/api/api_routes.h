@@ -27,6 +27,9 @@ void hf_routes_fini(struct hf_routes *routes);
  * HF_OK, HF_ENOMEM or HF_ELIMIT; what was added stays and is freed with the table. */
 int hf_api_add_routes(const struct hf_config *config, struct hf_routes *routes);
 
+/* prometheus.handler_prefix; nothing unless prometheus.enabled. Results as above. */
+int hf_metrics_add_routes(const struct hf_config *config, struct hf_routes *routes);
+
 /* health.handler_prefix and its `/ready`; nothing unless health.enabled. Results as above. */
 int hf_health_add_routes(const struct hf_config *config, struct hf_routes *routes);
 

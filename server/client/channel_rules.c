@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "pattern.h"
+
 static bool is_ascii(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -34,6 +36,7 @@ enum hf_channel_error hf_channel_lookup(const struct hf_config *config, const ch
     size_t start = 0;
 
     ref->options = NULL;
+    ref->rest_at = 0;
     ref->is_private = prefix_len > 0 && len >= prefix_len &&
                       memcmp(channel, rules->private_prefix, prefix_len) == 0;
     if (ref->is_private) {
@@ -47,6 +50,7 @@ enum hf_channel_error hf_channel_lookup(const struct hf_config *config, const ch
     } else {
         ref->options =
             hf_config_find_namespace(config, channel + start, (size_t)(boundary - channel) - start);
+        ref->rest_at = (size_t)(boundary - channel) + boundary_len;
     }
     return ref->options == NULL ? HF_CHANNEL_UNKNOWN : HF_CHANNEL_OK;
 }
@@ -116,6 +120,17 @@ static bool may_read_history(const struct hf_channel_options *options,
                         options->allow_history_for_anonymous);
 }
 
+/* Whether the namespace takes such a name: one in ASCII, unless it says by itself which. */
+static bool is_valid_name(const struct hf_channel_ref *ref, const char *channel, size_t len)
+{
+    const struct hf_pattern *pattern = ref->options->channel_pattern;
+    if (pattern == NULL) {
+        return is_ascii(channel, len);
+    }
+    return hf_pattern_match(pattern, channel + ref->rest_at, len - ref->rest_at) ==
+           HF_PATTERN_MATCHES;
+}
+
 /* What all commands check first. */
 static enum hf_channel_error lookup_for_client(const struct hf_config *config, const char *channel,
                                                size_t len, struct hf_channel_ref *ref)
@@ -124,7 +139,7 @@ static enum hf_channel_error lookup_for_client(const struct hf_config *config, c
     if (error != HF_CHANNEL_OK) {
         return error;
     }
-    return is_ascii(channel, len) ? HF_CHANNEL_OK : HF_CHANNEL_BAD_REQUEST;
+    return is_valid_name(ref, channel, len) ? HF_CHANNEL_OK : HF_CHANNEL_BAD_REQUEST;
 }
 
 enum hf_channel_error hf_channel_may_subscribe(const struct hf_config *config, const char *channel,

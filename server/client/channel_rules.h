@@ -26,6 +26,8 @@ enum hf_channel_error {
 struct hf_channel_ref {
     const struct hf_channel_options *options; /* owned by the configuration; NULL = unknown */
     bool is_private;                          /* starts with channel.private_prefix */
+    size_t rest_at; /* where the name begins that channel_regex is about: behind the namespace, or
+                       the whole name where there is none */
 };
 
 /* Who asks. */
@@ -46,8 +48,9 @@ enum hf_channel_error hf_channel_check_length(const struct hf_config *config, si
     __attribute__((warn_unused_result));
 
 /* The whole decision for one command of a client, in the protocol's order: unknown namespace 102,
- * name not ASCII 107, (history off 108,) permission 103. *ref is filled as by hf_channel_lookup().
- * Not checked here: length, already subscribed, number of channels, payload. */
+ * name not ASCII or (with a channel_regex) not matching it 107, (history off 108,) permission 103.
+ * *ref is filled as by hf_channel_lookup(). Not checked here: length, already subscribed, number of
+ * channels, payload. */
 enum hf_channel_error hf_channel_may_subscribe(const struct hf_config *config, const char *channel,
                                                size_t len, const struct hf_channel_caller *caller,
                                                struct hf_channel_ref *ref)

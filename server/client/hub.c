@@ -10,6 +10,7 @@
 #include "client/publication_frame.h"
 #include "client/session_internal.h"
 #include "client/subscription.h"
+#include "client/tailoring.h"
 #include "hash.h"
 #include "log.h"
 #include "net/connection.h"
@@ -23,8 +24,10 @@ struct hf_hub {
     struct hf_hub_entry **buckets; /* bucket_count, a power of two */
     size_t bucket_count;
     size_t entry_count;
-    struct hf_hash_key hash_key;
-    uint64_t random; /* state of hf_hub_random, never 0 */
+    struct hf_hash_key hash_key;            /* of names that clients choose */
+    uint64_t random;                        /* state of hf_hub_random, never 0 */
+    unsigned char pool[HF_HUB_RANDOM_POOL]; /* of hf_hub_random_bytes */
+    size_t pool_left;                       /* at its start */
     struct hf_members members;
     struct hf_directory directory;
     struct hf_session_output output;
@@ -158,6 +161,7 @@ static void entry_close(struct hf_hub_entry *entry)
     }
     *link = entry->next;
     hf_watch_close(entry->watch);
+    hf_publication_unref(entry->base);
     free(entry->subscribers);
     free(entry);
     set_entry_count(hub, hub->entry_count - 1);
@@ -194,7 +198,9 @@ int hf_hub_add(struct hf_hub *hub, struct hf_slice channel, const struct hf_stre
     const struct hf_session *session = subscription->session;
     uint32_t hash = hash_of(hub, channel);
     struct hf_hub_entry *entry = find_hashed(hub, channel, hash);
-    struct hf_hub_subscriber subscriber = {session->transport, session->connection, subscription};
+    struct hf_hub_subscriber subscriber = {.transport = session->transport,
+                                           .connection = session->connection,
+                                           .subscription = subscription};
 
     if (entry == NULL) {
         entry = entry_open(hub, channel, hash, options);
@@ -213,19 +219,30 @@ int hf_hub_add(struct hf_hub *hub, struct hf_slice channel, const struct hf_stre
     return HF_OK;
 }
 
+/* The last of those before *end, if the hole is among them, moves into it and leaves one. */
+static void move_hole(struct hf_hub_entry *entry, uint32_t *hole, uint32_t *end)
+{
+    if (*hole < *end) {
+        *end -= 1;
+        if (*hole != *end) { /* else the place may hold who was moved just before */
+            entry_place(entry, *hole, entry->subscribers[*end]);
+        }
+        *hole = *end;
+    }
+}
+
 void hf_hub_remove(struct hf_subscription *subscription)
 {
     struct hf_hub_entry *entry = subscription->entry;
     uint32_t hole = subscription->hub_index;
 
-    if (hole < entry->live) {
-        entry->live--;
-        entry_place(entry, hole, entry->subscribers[entry->live]);
-        hole = entry->live;
-    }
-    entry->count--;
-    if (hole != entry->count) { /* else the last place may hold who was moved just above */
-        entry_place(entry, hole, entry->subscribers[entry->count]);
+    hf_tailoring_free(hf_hub_tailoring(subscription));
+    move_hole(entry, &hole, &entry->plain);
+    move_hole(entry, &hole, &entry->live);
+    move_hole(entry, &hole, &entry->count);
+    if (entry->plain == entry->live) { /* nobody needs it */
+        hf_publication_unref(entry->base);
+        entry->base = NULL;
     }
     subscription->entry = NULL;
     if (entry->count == 0 && !entry->is_pinned) {
@@ -233,17 +250,42 @@ void hf_hub_remove(struct hf_subscription *subscription)
     }
 }
 
+/* Makes the subscriber at `index` the last of those before *end, which it was not one of. */
+static void move_into(struct hf_hub_entry *entry, uint32_t index, uint32_t *end)
+{
+    struct hf_hub_subscriber subscriber = entry->subscribers[index];
+
+    entry_place(entry, index, entry->subscribers[*end]);
+    entry_place(entry, *end, subscriber);
+    *end += 1;
+}
+
 void hf_hub_set_live(struct hf_subscription *subscription)
 {
     struct hf_hub_entry *entry = subscription->entry;
-    uint32_t index = subscription->hub_index;
-    struct hf_hub_subscriber subscriber = entry->subscribers[index];
 
-    if (index >= entry->live) {
-        entry_place(entry, index, entry->subscribers[entry->live]);
-        entry_place(entry, entry->live, subscriber);
-        entry->live++;
+    if (subscription->hub_index < entry->live) {
+        return;
     }
+    move_into(entry, subscription->hub_index, &entry->live);
+    if (subscription->is_tailored) {
+        hf_tailoring_live(entry, hf_hub_tailoring(subscription));
+    } else {
+        move_into(entry, subscription->hub_index, &entry->plain);
+    }
+}
+
+void hf_hub_tailor(struct hf_subscription *subscription, struct hf_tailoring *tailoring)
+{
+    subscription->entry->subscribers[subscription->hub_index].tailoring = tailoring;
+    subscription->is_tailored = true;
+}
+
+struct hf_tailoring *hf_hub_tailoring(const struct hf_subscription *subscription)
+{
+    return subscription->is_tailored
+               ? subscription->entry->subscribers[subscription->hub_index].tailoring
+               : NULL;
 }
 
 bool hf_hub_is_live(const struct hf_subscription *subscription)
@@ -267,12 +309,12 @@ static void entry_unpin(struct hf_hub_entry *entry)
     }
 }
 
-/* Calls `end`, which removes the subscription, for all live subscribers of a framing (HF_FRAMINGS:
- * of any). It may remove others as well. The entry is pinned. */
-static void end_live(struct hf_hub_entry *entry, unsigned framing,
-                     void (*end)(struct hf_subscription *subscription))
+/* Calls `end`, which removes the subscription, for the subscribers [0, count) of a framing
+ * (HF_FRAMINGS: of any). It may remove others as well. The entry is pinned. */
+static void end_first(struct hf_hub_entry *entry, uint32_t count, unsigned framing,
+                      void (*end)(struct hf_subscription *subscription))
 {
-    uint32_t i = entry->live;
+    uint32_t i = count;
 
     while (i > 0) {
         const struct hf_hub_subscriber *subscriber = &entry->subscribers[i - 1];
@@ -284,26 +326,32 @@ static void end_live(struct hf_hub_entry *entry, unsigned framing,
     }
 }
 
-static void send_one(const struct hf_hub_entry *entry, const struct hf_hub_subscriber *subscriber,
-                     struct hf_frame *frame, struct hf_position position)
+static void send_one(const struct hf_hub_entry *entry, const struct hf_transport *transport,
+                     struct hf_connection *connection, struct hf_frame *frame,
+                     struct hf_position position)
 {
-    const struct hf_transport *transport = subscriber->transport;
-
     if (transport->send_publication != NULL) {
-        transport->send_publication(subscriber->connection, frame, hf_hub_entry_channel(entry),
-                                    position);
+        transport->send_publication(connection, frame, hf_hub_entry_channel(entry), position);
     } else {
-        transport->send(subscriber->connection, frame);
+        transport->send(connection, frame);
     }
 }
 
-/* One framing's share of a fan-out. */
+void hf_hub_send(const struct hf_subscription *subscription, struct hf_frame *frame,
+                 struct hf_position position)
+{
+    const struct hf_session *session = subscription->session;
+
+    send_one(subscription->entry, session->transport, session->connection, frame, position);
+}
+
+/* One framing's share of a plain fan-out. */
 static enum hf_publication_frame_result send_to(struct hf_hub_entry *entry,
                                                 const struct hf_transport *first,
                                                 struct hf_publication *publication)
 {
     const struct hf_hub_subscriber *subscriber = entry->subscribers;
-    const struct hf_hub_subscriber *end = subscriber + entry->live;
+    const struct hf_hub_subscriber *end = subscriber + entry->plain;
     enum hf_framing framing = first->framing;
     enum hf_publication_frame_result result;
     struct hf_frame *frame;
@@ -315,17 +363,18 @@ static enum hf_publication_frame_result send_to(struct hf_hub_entry *entry,
     }
     for (; subscriber < end; subscriber++) {
         if (subscriber->transport->framing == framing) {
-            send_one(entry, subscriber, frame, publication->position);
+            send_one(entry, subscriber->transport, subscriber->connection, frame,
+                     publication->position);
         }
     }
     hf_frame_unref(frame);
     return HF_PUBLICATION_FRAME_OK;
 }
 
-/* A transport of that framing among the live subscribers, or NULL. */
+/* A transport of that framing among the plain live subscribers, or NULL. */
 static const struct hf_transport *find_transport(const struct hf_hub_entry *entry, unsigned framing)
 {
-    for (uint32_t i = 0; i < entry->live; i++) {
+    for (uint32_t i = 0; i < entry->plain; i++) {
         if (entry->subscribers[i].transport->framing == framing) {
             return entry->subscribers[i].transport;
         }
@@ -348,10 +397,13 @@ void hf_hub_on_publication(void *watch_context, struct hf_publication *publicati
         }
         /* Who could not be given this publication must not be given later ones. */
         if (result == HF_PUBLICATION_FRAME_UNFIT) {
-            end_live(entry, framing, hf_subscription_unfit);
+            end_first(entry, entry->plain, framing, hf_subscription_unfit);
         } else if (result != HF_PUBLICATION_FRAME_OK) {
-            end_live(entry, framing, hf_subscription_lost);
+            end_first(entry, entry->plain, framing, hf_subscription_lost);
         }
+    }
+    if (entry->plain < entry->live) {
+        hf_tailoring_fan_out(entry, publication);
     }
     entry_unpin(entry);
 }
@@ -363,7 +415,7 @@ void hf_hub_on_lost(void *watch_context, int reason)
     hf_log(HF_LOG_DEBUG, "stream lost", "channel=%.*s subscribers=%u reason=%s",
            (int)entry->channel_len, entry->channel, entry->live, hf_error_text(reason));
     entry_pin(entry);
-    end_live(entry, HF_FRAMINGS, hf_subscription_lost);
+    end_first(entry, entry->live, HF_FRAMINGS, hf_subscription_lost);
     entry_unpin(entry);
 }
 
@@ -410,6 +462,21 @@ void hf_hub_close(struct hf_hub *hub)
     hf_session_output_fini(&hub->output);
     free(hub->buckets);
     free(hub);
+}
+
+/* Fetched for many at a time, as each fetch asks the kernel for the process' id. */
+bool hf_hub_random_bytes(struct hf_hub *hub, unsigned char *out, size_t len)
+{
+    if (hub->pool_left < len) {
+        if (RAND_bytes(hub->pool, (int)sizeof(hub->pool)) != 1) {
+            return false;
+        }
+        hub->pool_left = sizeof(hub->pool);
+    }
+    hub->pool_left -= len;
+    memcpy(out, hub->pool + hub->pool_left, len);
+    memset(hub->pool + hub->pool_left, 0, len);
+    return true;
 }
 
 void hf_hub_flush(struct hf_hub *hub)

@@ -2,9 +2,11 @@
  *
  * One entry and one engine watch per channel; both go with the last subscriber.
  * H1: subscribers [0, live) of an entry are live: they get every publication. The others wait for
- *     their subscribe's completion or for further pages.
+ *     their subscribe's completion or for further pages. Of the live ones [plain, live) are those
+ *     with a tailoring (tailoring.h), which get it in a form of their own, or not at all.
  * H2: subscription->hub_index is the subscription's place in its entry.
- * H3: an entry without subscribers is gone before the call that removed the last one returns.
+ * H3: a live tailored subscriber that has_base has got entry->base last.
+ * H4: an entry without subscribers is gone before the call that removed the last one returns.
  * Adding, removing and going live are O(1). Sending never calls back, so the subscribers cannot
  * change under a fan-out. Worker's thread only. */
 #ifndef HF_SERVER_HUB_H
@@ -22,15 +24,21 @@
 #include "net/transport.h"
 #include "slice.h"
 
+#define HF_HUB_RANDOM_POOL 1024 /* bytes that are fetched at one time */
+
 struct hf_directory;
 struct hf_hub;
 struct hf_members;
 struct hf_subscription;
+struct hf_tailoring;
 struct hf_worker;
 
 struct hf_hub_subscriber {
     const struct hf_transport *transport;
-    struct hf_connection *connection;
+    union {
+        struct hf_connection *connection;
+        struct hf_tailoring *tailoring; /* owned; when subscription->is_tailored */
+    };
     struct hf_subscription *subscription;
 };
 
@@ -39,8 +47,10 @@ struct hf_hub_entry {
     struct hf_hub *hub;
     struct hf_watch *watch;
     struct hf_hub_subscriber *subscribers; /* owned; `count` of `capacity` */
+    struct hf_publication *base;           /* owned; what the next delta is made from; or NULL */
     uint32_t count;
     uint32_t live;
+    uint32_t plain;
     uint32_t capacity;
     uint32_t hash;
     uint32_t channel_len;
@@ -81,6 +91,13 @@ const struct hf_hash_key *hf_hub_hash_key(const struct hf_hub *hub);
 int hf_hub_add(struct hf_hub *hub, struct hf_slice channel, const struct hf_stream_options *options,
                struct hf_subscription *subscription);
 void hf_hub_remove(struct hf_subscription *subscription);
+/* Gives a subscription that is not live a tailoring, which is taken. */
+void hf_hub_tailor(struct hf_subscription *subscription, struct hf_tailoring *tailoring);
+/* Sends the frame of a publication. Never calls back. */
+void hf_hub_send(const struct hf_subscription *subscription, struct hf_frame *frame,
+                 struct hf_position position);
+/* NULL: it has none. */
+struct hf_tailoring *hf_hub_tailoring(const struct hf_subscription *subscription);
 void hf_hub_set_live(struct hf_subscription *subscription);
 bool hf_hub_is_live(const struct hf_subscription *subscription);
 
@@ -99,6 +116,8 @@ struct hf_session_output *hf_hub_output(struct hf_hub *hub);
 struct hf_arena *hf_hub_arena(struct hf_hub *hub);
 /* The ping of this framing, built once; borrowed. NULL: no memory. */
 struct hf_frame *hf_hub_ping_frame(struct hf_hub *hub, const struct hf_transport *transport);
+/* `len` bytes (at most HF_HUB_RANDOM_POOL) that nobody can guess. False: the library has none. */
+bool hf_hub_random_bytes(struct hf_hub *hub, unsigned char *out, size_t len);
 /* Uniform in [0, bound), bound > 0. Not for secrets. */
 uint64_t hf_hub_random(struct hf_hub *hub, uint64_t bound);
 

@@ -4,6 +4,7 @@
 
 #include "client/publication_frame.h"
 #include "client/session_internal.h"
+#include "client/tailoring.h"
 #include "json.h"
 #include "log.h"
 
@@ -224,7 +225,7 @@ void hf_members_refresh(struct hf_worker *worker, uint64_t now_ms)
 /* --- what the engine tells ------------------------------------------------------------------ */
 
 static struct hf_frame *build(struct hf_worker *worker, const struct hf_transport *transport,
-                              struct hf_slice channel, bool is_join, struct hf_slice info)
+                              struct hf_push_channel channel, bool is_join, struct hf_slice info)
 {
     const struct hf_encoder *encoder = hf_transport_encoder(transport);
     struct hf_buffer *encode = &worker->encode;
@@ -238,14 +239,15 @@ static struct hf_frame *build(struct hf_worker *worker, const struct hf_transpor
     return hf_buffer_failed(encode) ? NULL : transport->wrap(encode->data, encode->len);
 }
 
-/* Each framing's message is built once. Without memory its subscribers miss the news: it is told at
- * most once in any case. Sending never calls back. */
+/* Each framing's message is built once, and once more for those who know the channel's number.
+ * Without memory its subscribers miss the news: it is told at most once in any case. Sending never
+ * calls back. */
 static void push_all(struct hf_hub_entry *entry, bool is_join, struct hf_bytes bytes)
 {
     struct hf_worker *worker = entry->subscribers[0].subscription->session->worker;
     struct hf_slice info = hf_slice(bytes.data, bytes.len);
-    struct hf_frame *frames[HF_FRAMINGS] = {NULL};
-    bool is_tried[HF_FRAMINGS] = {false};
+    struct hf_frame *frames[2 * HF_FRAMINGS] = {NULL};
+    bool is_tried[2 * HF_FRAMINGS] = {false};
 
     if (!hf_json_is_valid(info)) {
         return; /* no Holdfast wrote it */
@@ -254,23 +256,25 @@ static void push_all(struct hf_hub_entry *entry, bool is_join, struct hf_bytes b
     for (uint32_t i = 0; i < entry->count; i++) {
         const struct hf_hub_subscriber *subscriber = &entry->subscribers[i];
         const struct hf_transport *transport = subscriber->transport;
-        unsigned framing = (unsigned)transport->framing;
+        const struct hf_push_channel channel = {.name = hf_hub_entry_channel(entry),
+                                                .id = hf_number_given(subscriber->subscription)};
+        unsigned form = (unsigned)transport->framing + (channel.id != 0 ? HF_FRAMINGS : 0);
 
         if (!subscriber->subscription->gets_joins ||
             subscriber->subscription->state == HF_SUBSCRIPTION_SUBSCRIBING) {
             continue;
         }
-        if (!is_tried[framing]) {
-            is_tried[framing] = true;
-            frames[framing] = build(worker, transport, hf_hub_entry_channel(entry), is_join, info);
+        if (!is_tried[form]) {
+            is_tried[form] = true;
+            frames[form] = build(worker, transport, channel, is_join, info);
         }
-        if (frames[framing] != NULL) {
-            transport->send(subscriber->connection, frames[framing]);
+        if (frames[form] != NULL) {
+            transport->send(subscriber->subscription->session->connection, frames[form]);
         }
     }
-    for (unsigned framing = 0; framing < HF_FRAMINGS; framing++) {
-        if (frames[framing] != NULL) {
-            hf_frame_unref(frames[framing]);
+    for (unsigned form = 0; form < 2 * HF_FRAMINGS; form++) {
+        if (frames[form] != NULL) {
+            hf_frame_unref(frames[form]);
         }
     }
 }

@@ -3,10 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "delta.h"
 #include "json.h"
 #include "worker.h"
 
-_Static_assert(HF_PAGE_SLOT_LIST + HF_ENCODINGS <= HF_PAGE_SLOT_PUSHES, "slots of a page");
+/* What sets one attached form apart from the others: the framing or, of a list, the encoding, and
+ * these. */
+#define SLOT_DELTA   0x100u
+#define SLOT_BASE    0x200u
+#define SLOT_COMPACT 0x400u
+#define SLOT_LIST    0x800u
+
+_Static_assert(HF_FRAMINGS <= SLOT_DELTA && HF_ENCODINGS <= SLOT_DELTA, "slots");
 
 /* Built bytes, as attached. */
 struct wire {
@@ -21,6 +29,14 @@ static void wire_destroy(struct hf_attachment *attachment)
 {
     free(attachment);
 }
+
+/* How publications are written. */
+struct style {
+    struct hf_worker *worker;
+    const struct hf_encoder *encoder;
+    struct hf_publication_form form; /* zero: plain */
+    struct hf_buffer patch;          /* holds the last one */
+};
 
 /* NULL: no memory. */
 static struct wire *wire_new(const char *data, size_t len)
@@ -82,23 +98,75 @@ bool hf_publication_to_wire(const struct hf_publication *publication, enum hf_en
            is_json_or_absent(fields->info) && is_json_or_absent(fields->tags);
 }
 
-/* Appends the push of one publication. False when it cannot be said. */
-static bool write_push(struct hf_worker *worker, const struct hf_encoder *encoder,
-                       struct hf_slice channel, const struct hf_publication *publication,
-                       struct hf_buffer *buffer)
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+static struct style style_new(struct hf_worker *worker, const struct hf_transport *transport,
+                              const struct hf_publication_form *form)
 {
+    struct style style = {.worker = worker, .encoder = hf_transport_encoder(transport)};
+
+    if (form != NULL) {
+        style.form = *form;
+    }
+    return style;
+}
+
+/* Puts the difference to the base in the payload's place, if there is a shorter one. */
+static void patch_data(struct style *style, struct hf_wire_publication *wire)
+{
+    size_t most = style->worker->config->holdfast.delta_max_bytes;
+    struct hf_slice base;
+
+    if (style->form.base == NULL) {
+        return;
+    }
+    base = slice_of(style->form.base->fields.data);
+    if (base.len > most || wire->data.len > most) {
+        return;
+    }
+    hf_buffer_reset(&style->patch);
+    /* Without memory for it the full payload is as right. */
+    if (hf_delta_encode(base, wire->data, &style->patch) == HF_DELTA_OK &&
+        !hf_buffer_failed(&style->patch)) {
+        wire->data = hf_buffer_slice(&style->patch);
+        wire->delta = true;
+    }
+}
+
+/* The next publication. False when it cannot be said. */
+static bool to_wire(struct style *style, const struct hf_publication *publication,
+                    struct hf_wire_publication *wire)
+{
+    if (!hf_publication_to_wire(publication, style->encoder->encoding, wire)) {
+        return false;
+    }
+    if (style->form.is_delta) {
+        patch_data(style, wire);
+        wire->data_is_text = style->encoder->encoding == HF_ENCODING_JSON;
+        style->form.base = publication;
+    }
+    hf_counter_add(&style->worker->counters.frames_built, 1);
+    return true;
+}
+
+/* Appends the push of one publication. False when it cannot be said. */
+static bool write_push(struct style *style, struct hf_slice channel,
+                       const struct hf_publication *publication, struct hf_buffer *buffer)
+{
+    const struct hf_push_channel by = {
+        .name = channel, .id = style->form.is_compact ? hf_channel_number(channel) : 0};
     struct hf_wire_publication wire;
     char epoch[HF_EPOCH_TEXT_SIZE];
 
-    if (!hf_publication_to_wire(publication, encoder->encoding, &wire)) {
+    if (!to_wire(style, publication, &wire)) {
         return false;
     }
     if (publication->position.offset == 1) {
         /* A subscriber of a stream that did not exist yet learns its epoch here. */
         wire.epoch = hf_slice(epoch, hf_epoch_format(publication->position.epoch, epoch));
     }
-    encoder->push_publication(buffer, channel, &wire);
-    hf_counter_add(&worker->counters.frames_built, 1);
+    style->encoder->push_publication(buffer, by, &wire);
     return true;
 }
 
@@ -121,15 +189,15 @@ static bool wrap_into(const struct hf_transport *transport, const struct hf_buff
 }
 
 /* NULL: no memory. */
-static struct wire *build_push(struct hf_worker *worker, const struct hf_transport *transport,
+static struct wire *build_push(struct style *style, const struct hf_transport *transport,
                                struct hf_slice channel, const struct hf_publication *publication)
 {
-    struct hf_buffer *messages = &worker->encode;
+    struct hf_buffer *messages = &style->worker->encode;
     struct hf_frame *frame;
     struct wire *wire;
 
     hf_buffer_reset(messages);
-    if (!write_push(worker, hf_transport_encoder(transport), channel, publication, messages)) {
+    if (!write_push(style, channel, publication, messages)) {
         return wire_new_unfit();
     }
     if (hf_buffer_failed(messages)) {
@@ -144,80 +212,19 @@ static struct wire *build_push(struct hf_worker *worker, const struct hf_transpo
     return wire;
 }
 
-/* `attached` is what the slot holds after `built` was offered. */
-static struct wire *settle(struct wire *built, struct hf_attachment *attached)
-{
-    if (attached != &built->attachment) {
-        free(built);
-    }
-    return wire_of(attached);
-}
-
-static struct wire *attach_to_publication(struct hf_publication *publication, unsigned slot,
-                                          struct wire *wire)
-{
-    wire->attachment.slot = slot;
-    return settle(wire, hf_publication_attach(publication, &wire->attachment));
-}
-
-static struct wire *attach_to_page(struct hf_page *page, unsigned slot, struct wire *wire)
-{
-    wire->attachment.slot = slot;
-    return settle(wire, hf_page_attach(page, &wire->attachment));
-}
-
-static void release_publication(void *owner)
-{
-    hf_publication_unref(owner);
-}
-
-static void release_page(void *owner)
-{
-    hf_page_unref(owner);
-}
-
-enum hf_publication_frame_result hf_publication_frame(struct hf_worker *worker,
-                                                      const struct hf_transport *transport,
-                                                      struct hf_slice channel,
-                                                      struct hf_publication *publication,
-                                                      struct hf_frame **frame)
-{
-    unsigned slot = HF_PUBLICATION_SLOT_PUSH + (unsigned)transport->framing;
-    struct wire *wire = wire_of(hf_publication_attachment(publication, slot));
-
-    if (wire == NULL) {
-        wire = build_push(worker, transport, channel, publication);
-        if (wire == NULL) {
-            return HF_PUBLICATION_FRAME_NO_MEMORY;
-        }
-        wire = attach_to_publication(publication, slot, wire);
-    }
-    if (wire->is_unfit) {
-        return HF_PUBLICATION_FRAME_UNFIT;
-    }
-    *frame = hf_frame_borrow(wire->data, wire->len, release_publication,
-                             hf_publication_ref(publication));
-    if (*frame == NULL) {
-        hf_publication_unref(publication);
-        return HF_PUBLICATION_FRAME_NO_MEMORY;
-    }
-    return HF_PUBLICATION_FRAME_OK;
-}
-
 /* All pushes of the page, up to HF_FRAME_MESSAGES_MAX per frame. NULL: no memory. */
-static struct wire *build_pushes(struct hf_worker *worker, const struct hf_transport *transport,
+static struct wire *build_pushes(struct style *style, const struct hf_transport *transport,
                                  struct hf_slice channel, const struct hf_page *page)
 {
-    const struct hf_encoder *encoder = hf_transport_encoder(transport);
-    struct hf_buffer *messages = &worker->encode;
+    struct hf_buffer *messages = &style->worker->encode;
     struct hf_buffer out;
     struct wire *wire = NULL;
 
     hf_buffer_init(&out, 0);
     hf_buffer_reset(messages);
     for (uint32_t i = 0; i < page->count; i++) {
-        hf_reply_separate(encoder, messages);
-        if (!write_push(worker, encoder, channel, page->items[i], messages)) {
+        hf_reply_separate(style->encoder, messages);
+        if (!write_push(style, channel, page->items[i], messages)) {
             wire = wire_new_unfit();
             goto out;
         }
@@ -234,20 +241,93 @@ out:
     return wire;
 }
 
-enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
-                                               const struct hf_transport *transport,
-                                               struct hf_slice channel, struct hf_page *page,
-                                               struct hf_frame **frame)
+static struct wire *build_list(struct style *style, const struct hf_page *page)
 {
-    unsigned slot = HF_PAGE_SLOT_PUSHES + (unsigned)transport->framing;
-    struct wire *wire = wire_of(hf_page_attachment(page, slot));
+    struct hf_buffer *list = &style->worker->encode;
 
-    if (wire == NULL) {
-        wire = build_pushes(worker, transport, channel, page);
-        if (wire == NULL) {
-            return HF_PUBLICATION_FRAME_NO_MEMORY;
+    hf_buffer_reset(list);
+    for (uint32_t i = 0; i < page->count; i++) {
+        struct hf_wire_publication wire;
+
+        if (!to_wire(style, page->items[i], &wire)) {
+            return wire_new_unfit();
         }
-        wire = attach_to_page(page, slot, wire);
+        style->encoder->publication_list_add(list, &wire);
+    }
+    return hf_buffer_failed(list) ? NULL : wire_new(list->data, list->len);
+}
+
+/* --- sharing ------------------------------------------------------------------------------------
+ */
+
+/* What is attached in the end is what is used: `built`, which is taken, or what another thread was
+ * faster with. NULL: no memory. */
+static struct wire *share_by_publication(struct hf_publication *publication, unsigned slot,
+                                         struct wire *built)
+{
+    struct hf_attachment *attached;
+
+    if (built == NULL) {
+        return NULL;
+    }
+    built->attachment.slot = slot;
+    attached = hf_publication_attach(publication, &built->attachment);
+    if (attached != &built->attachment) {
+        free(built);
+    }
+    return wire_of(attached);
+}
+
+static struct wire *share_by_page(struct hf_page *page, unsigned slot, struct wire *built)
+{
+    struct hf_attachment *attached;
+
+    if (built == NULL) {
+        return NULL;
+    }
+    built->attachment.slot = slot;
+    attached = hf_page_attach(page, &built->attachment);
+    if (attached != &built->attachment) {
+        free(built);
+    }
+    return wire_of(attached);
+}
+
+static void release_publication(void *owner)
+{
+    hf_publication_unref(owner);
+}
+
+static void release_page(void *owner)
+{
+    hf_page_unref(owner);
+}
+
+/* A frame over the wire form, which lives as long as the publication. */
+static enum hf_publication_frame_result frame_of_publication(const struct wire *wire,
+                                                             struct hf_publication *publication,
+                                                             struct hf_frame **frame)
+{
+    if (wire == NULL) {
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
+    }
+    if (wire->is_unfit) {
+        return HF_PUBLICATION_FRAME_UNFIT;
+    }
+    *frame = hf_frame_borrow(wire->data, wire->len, release_publication,
+                             hf_publication_ref(publication));
+    if (*frame == NULL) {
+        hf_publication_unref(publication);
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
+    }
+    return HF_PUBLICATION_FRAME_OK;
+}
+
+static enum hf_publication_frame_result frame_of_page(const struct wire *wire, struct hf_page *page,
+                                                      struct hf_frame **frame)
+{
+    if (wire == NULL) {
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
     }
     if (wire->is_unfit) {
         return HF_PUBLICATION_FRAME_UNFIT;
@@ -260,29 +340,105 @@ enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
     return HF_PUBLICATION_FRAME_OK;
 }
 
-static struct wire *build_list(struct hf_worker *worker, const struct hf_encoder *encoder,
-                               const struct hf_page *page)
+static enum hf_publication_frame_result list_of(const struct wire *wire, struct hf_slice *list)
 {
-    struct hf_buffer *list = &worker->encode;
-
-    hf_buffer_reset(list);
-    for (uint32_t i = 0; i < page->count; i++) {
-        struct hf_wire_publication wire;
-
-        if (!hf_publication_to_wire(page->items[i], encoder->encoding, &wire)) {
-            return wire_new_unfit();
-        }
-        encoder->publication_list_add(list, &wire);
+    if (wire == NULL) {
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
     }
-    hf_counter_add(&worker->counters.frames_built, page->count);
-    return hf_buffer_failed(list) ? NULL : wire_new(list->data, list->len);
+    if (wire->is_unfit) {
+        return HF_PUBLICATION_FRAME_UNFIT;
+    }
+    *list = hf_slice(wire->data, wire->len);
+    return HF_PUBLICATION_FRAME_OK;
 }
 
-enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
-                                              const struct hf_transport *transport,
-                                              struct hf_page *page, struct hf_slice *list)
+/* --- the forms ----------------------------------------------------------------------------------
+ */
+
+static unsigned slot_of(const struct hf_transport *transport,
+                        const struct hf_publication_form *form)
 {
-    unsigned slot = HF_PAGE_SLOT_LIST + (unsigned)transport->encoding;
+    return (unsigned)transport->framing | (form->is_delta ? SLOT_DELTA : 0) |
+           (form->base != NULL ? SLOT_BASE : 0) | (form->is_compact ? SLOT_COMPACT : 0);
+}
+
+static enum hf_publication_frame_result publication_frame(struct style *style,
+                                                          const struct hf_transport *transport,
+                                                          struct hf_slice channel,
+                                                          struct hf_publication *publication,
+                                                          struct hf_frame **frame)
+{
+    unsigned slot = slot_of(transport, &style->form);
+    struct wire *wire = wire_of(hf_publication_attachment(publication, slot));
+
+    if (wire == NULL) {
+        wire = share_by_publication(publication, slot,
+                                    build_push(style, transport, channel, publication));
+    }
+    return frame_of_publication(wire, publication, frame);
+}
+
+enum hf_publication_frame_result hf_publication_frame(struct hf_worker *worker,
+                                                      const struct hf_transport *transport,
+                                                      struct hf_slice channel,
+                                                      struct hf_publication *publication,
+                                                      struct hf_frame **frame)
+{
+    struct style style = style_new(worker, transport, NULL);
+
+    return publication_frame(&style, transport, channel, publication, frame);
+}
+
+enum hf_publication_frame_result
+hf_publication_form_frame(struct hf_worker *worker, const struct hf_transport *transport,
+                          struct hf_slice channel, const struct hf_publication_form *form,
+                          struct hf_publication *publication, struct hf_frame **frame)
+{
+    bool is_special =
+        form->is_compact ||
+        (form->is_delta && (form->base != NULL || transport->encoding == HF_ENCODING_JSON));
+    struct style style = style_new(worker, transport, is_special ? form : NULL);
+    enum hf_publication_frame_result result =
+        publication_frame(&style, transport, channel, publication, frame);
+
+    hf_buffer_fini(&style.patch);
+    return result;
+}
+
+enum hf_publication_frame_result hf_page_frame(struct hf_worker *worker,
+                                               const struct hf_transport *transport,
+                                               struct hf_slice channel, struct hf_page *page,
+                                               struct hf_frame **frame)
+{
+    const struct hf_publication_form plain = {0};
+
+    return hf_page_form_frame(worker, transport, channel, &plain, page, frame);
+}
+
+enum hf_publication_frame_result hf_page_form_frame(struct hf_worker *worker,
+                                                    const struct hf_transport *transport,
+                                                    struct hf_slice channel,
+                                                    const struct hf_publication_form *form,
+                                                    struct hf_page *page, struct hf_frame **frame)
+{
+    unsigned slot = slot_of(transport, form);
+    struct wire *wire = wire_of(hf_page_attachment(page, slot));
+
+    if (wire == NULL) {
+        struct style style = style_new(worker, transport, form);
+
+        wire = share_by_page(page, slot, build_pushes(&style, transport, channel, page));
+        hf_buffer_fini(&style.patch);
+    }
+    return frame_of_page(wire, page, frame);
+}
+
+static enum hf_publication_frame_result page_list(struct hf_worker *worker,
+                                                  const struct hf_transport *transport,
+                                                  const struct hf_publication_form *form,
+                                                  struct hf_page *page, struct hf_slice *list)
+{
+    unsigned slot = SLOT_LIST | (unsigned)transport->encoding | (form->is_delta ? SLOT_DELTA : 0);
     struct wire *wire;
 
     *list = (struct hf_slice){0};
@@ -291,15 +447,40 @@ enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
     }
     wire = wire_of(hf_page_attachment(page, slot));
     if (wire == NULL) {
-        wire = build_list(worker, hf_transport_encoder(transport), page);
-        if (wire == NULL) {
-            return HF_PUBLICATION_FRAME_NO_MEMORY;
-        }
-        wire = attach_to_page(page, slot, wire);
+        struct style style = style_new(worker, transport, form);
+
+        wire = share_by_page(page, slot, build_list(&style, page));
+        hf_buffer_fini(&style.patch);
     }
-    if (wire->is_unfit) {
-        return HF_PUBLICATION_FRAME_UNFIT;
+    return list_of(wire, list);
+}
+
+enum hf_publication_frame_result hf_page_list(struct hf_worker *worker,
+                                              const struct hf_transport *transport,
+                                              struct hf_page *page, struct hf_slice *list)
+{
+    const struct hf_publication_form plain = {0};
+
+    return page_list(worker, transport, &plain, page, list);
+}
+
+enum hf_publication_frame_result hf_page_delta_list(struct hf_worker *worker,
+                                                    const struct hf_transport *transport,
+                                                    struct hf_page *page, struct hf_slice *list)
+{
+    const struct hf_publication_form deltas = {.is_delta = true};
+
+    return page_list(worker, transport, &deltas, page, list);
+}
+
+/* FNV-1a. That names collide does no harm: a client is given a number once (tailoring.h). */
+uint32_t hf_channel_number(struct hf_slice channel)
+{
+    uint32_t number = UINT32_C(2166136261);
+
+    for (size_t i = 0; i < channel.len; i++) {
+        number = (number ^ (unsigned char)channel.data[i]) * UINT32_C(16777619);
     }
-    *list = hf_slice(wire->data, wire->len);
-    return HF_PUBLICATION_FRAME_OK;
+    number &= INT32_MAX;
+    return number != 0 ? number : 1;
 }

@@ -18,6 +18,8 @@ struct hf_session *hf_session_open(struct hf_worker *worker, const struct hf_tra
         return NULL;
     }
     session->worker = worker;
+    hf_counter_add(&worker->counters.sessions[transport->framing], 1);
+    hf_counter_add(&worker->counters.sessions_opened[transport->framing], 1);
     session->transport = transport;
     session->connection = connection;
     session->state = HF_SESSION_CONNECTING;
@@ -57,6 +59,7 @@ static void disconnect(struct hf_session *session, uint32_t code, const char *re
     }
     leave(session);
     hf_session_flush(session);
+    hf_counters_disconnect(&session->worker->counters, code);
     hf_log(HF_LOG_DEBUG, "client disconnected by server", "code=%u reason=%s", code, reason);
     session->transport->close(session->connection, code, reason);
 }
@@ -114,10 +117,17 @@ void hf_session_closed(struct hf_session *session, unsigned code)
         hf_log(HF_LOG_DEBUG, "client gone", "code=%u", code);
         leave(session);
     }
+    hf_counter_sub(&session->worker->counters.sessions[session->transport->framing], 1);
     hf_session_output_forget(hf_hub_output(session->worker->hub), session);
     hf_session_requests_abandon(session);
     hf_session_identity_free(session);
     free(session);
+}
+
+void hf_session_pong(struct hf_session *session)
+{
+    session->awaits_pong = false;
+    session->pong_at_ms = HF_SESSION_NEVER;
 }
 
 static void on_pong(struct hf_session *session)
@@ -126,8 +136,7 @@ static void on_pong(struct hf_session *session)
         hf_session_disconnect(session, HF_DISCONNECT_BAD_REQUEST);
         return;
     }
-    session->awaits_pong = false;
-    session->pong_at_ms = HF_SESSION_NEVER;
+    hf_session_pong(session);
 }
 
 /* The channel that a command is about; an empty one is a bad request of the whole connection. */
@@ -224,6 +233,7 @@ static struct hf_slice ordered_channel(const struct hf_command *command)
 void hf_session_dispatch(struct hf_session *session, const struct hf_command *command,
                          struct hf_slice message)
 {
+    hf_counter_add(&session->worker->counters.commands[command->kind], 1);
     if (session->state == HF_SESSION_CONNECTED) {
         struct hf_slice channel = ordered_channel(command);
 
@@ -287,16 +297,22 @@ void hf_session_drained(struct hf_session *session)
 static void send_ping(struct hf_session *session, uint64_t now_ms)
 {
     const struct hf_config_client *client = &session->worker->config->client;
-    struct hf_frame *frame = hf_hub_ping_frame(session->worker->hub, session->transport);
+    const struct hf_transport *transport = session->transport;
+    bool is_answered = !transport->is_unidirectional;
 
-    if (frame == NULL) {
-        hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
-        return;
-    }
     hf_session_flush(session);
-    session->transport->send(session->connection, frame);
+    if (transport->ping != NULL && transport->ping(session->connection)) {
+        is_answered = true;
+    } else {
+        struct hf_frame *frame = hf_hub_ping_frame(session->worker->hub, transport);
+        if (frame == NULL) {
+            hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
+            return;
+        }
+        transport->send(session->connection, frame);
+    }
     session->ping_at_ms = now_ms + (uint64_t)client->ping_interval_ms;
-    if (session->transport->is_unidirectional) {
+    if (!is_answered) {
         return;
     }
     session->awaits_pong = true;

@@ -1,6 +1,7 @@
 #include "client/session_internal.h"
 
 #include "client/publication_frame.h"
+#include "client/tailoring.h"
 #include "net/connection.h"
 
 /* A recovery that is larger than a page goes on here: the next page is asked for when the output
@@ -39,10 +40,12 @@ static enum hf_publication_frame_result send_together(struct hf_subscription *su
                                                       struct hf_page *page)
 {
     struct hf_session *session = subscription->session;
+    struct hf_slice channel = hf_hub_entry_channel(subscription->entry);
+    const struct hf_publication_form form = {.is_delta = hf_gets_deltas(subscription),
+                                             .is_compact = hf_number_given(subscription) != 0};
     struct hf_frame *frame;
     enum hf_publication_frame_result result =
-        hf_page_frame(session->worker, session->transport,
-                      hf_hub_entry_channel(subscription->entry), page, &frame);
+        hf_page_form_frame(session->worker, session->transport, channel, &form, page, &frame);
 
     if (result == HF_PUBLICATION_FRAME_OK) {
         hf_session_flush(session);
@@ -54,6 +57,25 @@ static enum hf_publication_frame_result send_together(struct hf_subscription *su
     return result;
 }
 
+/* Sends what the subscriber gets of a page. */
+static enum hf_publication_frame_result send_part(struct hf_subscription *subscription,
+                                                  struct hf_page *page)
+{
+    enum hf_publication_frame_result result = HF_PUBLICATION_FRAME_OK;
+    struct hf_page *part;
+
+    if (!hf_tailored_part(subscription, page, &part)) {
+        return HF_PUBLICATION_FRAME_NO_MEMORY;
+    }
+    if (part != NULL) {
+        result = subscription->session->transport->send_publication != NULL
+                     ? send_each(subscription, part)
+                     : send_together(subscription, part);
+        hf_page_unref(part);
+    }
+    return result;
+}
+
 bool hf_session_send_page(struct hf_subscription *subscription, struct hf_page *page)
 {
     struct hf_session *session = subscription->session;
@@ -61,8 +83,7 @@ bool hf_session_send_page(struct hf_subscription *subscription, struct hf_page *
     if (page == NULL) {
         return true;
     }
-    switch (session->transport->send_publication != NULL ? send_each(subscription, page)
-                                                         : send_together(subscription, page)) {
+    switch (send_part(subscription, page)) {
     case HF_PUBLICATION_FRAME_OK:
         return !hf_session_is_closing(session);
     case HF_PUBLICATION_FRAME_NO_MEMORY:

@@ -119,7 +119,8 @@ void hf_session_publish(struct hf_session *session, uint32_t id,
         .channel = {request->channel.data, request->channel.len},
         .options = hf_channel_stream_options(ref.options),
         .fields = {.data = {request->data.data, request->data.len},
-                   .info = {worker->encode.data, worker->encode.len}},
+                   .info = {worker->encode.data, worker->encode.len},
+                   .delta = ref.options->delta_publish},
     };
     rc = hf_buffer_failed(&worker->encode) ? HF_ENOMEM
                                            : hf_publish(worker->port, &params, on_published, open);

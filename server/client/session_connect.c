@@ -1,7 +1,5 @@
 #include "client/session_internal.h"
 
-#include <openssl/rand.h>
-
 #define SERVER_NAME "Holdfast " HF_VERSION
 
 void hf_session_client_text(const struct hf_session *session, char text[HF_CLIENT_ID_TEXT_LEN + 1])
@@ -22,7 +20,7 @@ void hf_session_client_text(const struct hf_session *session, char text[HF_CLIEN
 /* A UUID of version 4 (RFC 9562: random but for version and variant). */
 static bool choose_client_id(struct hf_session *session)
 {
-    if (RAND_bytes(session->client_id, HF_CLIENT_ID_SIZE) != 1) {
+    if (!hf_hub_random_bytes(session->worker->hub, session->client_id, HF_CLIENT_ID_SIZE)) {
         return false;
     }
     session->client_id[6] = (unsigned char)((session->client_id[6] & 0x0f) | 0x40);

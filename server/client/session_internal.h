@@ -58,7 +58,7 @@ struct hf_session_request {
     char *data;                           /* subscribe: owned; what the token says, NULL for none */
     uint32_t data_len;
     uint32_t join_index;         /* server-side subscribe: place in the session's join */
-    struct hf_position position; /* pages: after what was sent */
+    struct hf_position position; /* pages: after what was sent; search: where the client begins */
     uint64_t channel_hash;
     uint32_t id;          /* of the command */
     bool is_blocking : 1; /* later commands on the channel wait */
@@ -67,13 +67,14 @@ struct hf_session_request {
     bool is_positioned : 1;
     bool is_recoverable : 1;
     bool rejects_unrecovered : 1;
-    struct hf_subscribe_params params; /* subscribe: while the presence is added */
+    struct hf_subscribe_params params; /* subscribe: what the engine is asked for */
     bool is_waiting : 1;               /* pages: not asked for yet, the output queue is too long */
 };
 
 LIST_HEAD(hf_session_requests, hf_session_request);
 
 struct hf_session_waiting;
+struct hf_tailoring;
 STAILQ_HEAD(hf_session_waiting_list, hf_session_waiting);
 
 struct hf_session {
@@ -230,13 +231,25 @@ void hf_session_unsubscribe(struct hf_session *session, uint32_t id, struct hf_s
 void hf_session_go_on(struct hf_session_request *request,
                       const struct hf_subscribe_result *engine_result);
 
+/* Answers a subscribe command with what the engine says; NULL unless rc is HF_OK. Takes the
+ * request. */
+void hf_session_finish_subscribe(struct hf_session_request *request, int rc,
+                                 const struct hf_subscribe_result *engine_result);
+
+/* --- session_latest.c --- */
+
+/* True: the newest publication does not pass the subscriber's filter, and the newest that does is
+ * searched for; hf_session_finish_subscribe follows. */
+bool hf_session_search_latest(struct hf_session_request *request,
+                              const struct hf_subscribe_result *engine_result);
+
 /* --- subscription.c --- */
 
-/* Adds a subscription that waits for its first answer. NULL: no memory, or no watch from the
- * engine.
- */
+/* Adds a subscription that waits for its first answer. tailoring: taken in any case; NULL for none.
+ * NULL: no memory, or no watch from the engine. */
 struct hf_subscription *hf_subscription_new(struct hf_session *session, struct hf_slice channel,
-                                            const struct hf_channel_options *options);
+                                            const struct hf_channel_options *options,
+                                            struct hf_tailoring *tailoring);
 /* The session's subscription to the channel, or NULL. */
 struct hf_subscription *hf_session_find_subscription(const struct hf_session *session,
                                                      struct hf_slice channel);

@@ -7,6 +7,7 @@
 #include "client/publication_frame.h"
 #include "client/session_plan.h"
 #include "client/session_server.h"
+#include "client/tailoring.h"
 
 /* Server-side subscriptions made by the connect command.
  *
@@ -146,7 +147,7 @@ static void finish(struct hf_session *session)
  */
 
 /* Keeps what the engine says. 0, an error code, or a disconnect code. */
-static int keep_answer(struct hf_session *session, const struct hf_session_request *request,
+static int keep_answer(const struct hf_session_request *request,
                        const struct hf_subscribe_result *engine_result, struct join_sub *sub)
 {
     struct hf_subscribe_reply *result = &sub->result.result;
@@ -164,7 +165,7 @@ static int keep_answer(struct hf_session *session, const struct hf_session_reque
     if (!engine_result->recovered) {
         return 0;
     }
-    switch (hf_page_list(session->worker, session->transport, engine_result->page, &publications)) {
+    switch (hf_tailored_list(sub->subscription, engine_result->page, &publications)) {
     case HF_PUBLICATION_FRAME_OK:
         break;
     case HF_PUBLICATION_FRAME_NO_MEMORY:
@@ -195,9 +196,8 @@ static void on_joined(void *context, int rc, const struct hf_subscribe_result *e
         return;
     }
     join = session->identity->join;
-    code = rc == HF_OK
-               ? keep_answer(session, request, engine_result, &join->subs[request->join_index])
-               : (int)hf_session_engine_error(rc);
+    code = rc == HF_OK ? keep_answer(request, engine_result, &join->subs[request->join_index])
+                       : (int)hf_session_engine_error(rc);
     request->is_blocking = false;
     request->is_waiting = true; /* goes with its subscription from here on */
     if (code >= HF_DISCONNECT_CONNECTION_CLOSED) {
@@ -302,6 +302,23 @@ static struct hf_channel_options options_of(const struct hf_session *session,
     return effective;
 }
 
+/* Deltas, when the client's words ask for them; plain clients have no use for these. Filters and
+ * numbers are for subscribe commands. NULL: none, or no memory, and then they come in full. */
+static struct hf_tailoring *tailoring_of(const struct hf_session *session,
+                                         const struct hf_join_item *item)
+{
+    struct hf_subscribe_request words;
+    struct hf_tailoring *tailoring = NULL;
+
+    if (item->wish != NULL && !session->transport->is_unidirectional) {
+        words = *item->wish;
+        words.tf = NULL;
+        words.flag = 0;
+        (void)hf_tailoring_new(session, item->options, &words, &tailoring);
+    }
+    return tailoring;
+}
+
 /* What a token says of the subscription. False: no memory. */
 static bool apply_token(struct hf_subscription *subscription, const struct hf_join_item *item)
 {
@@ -317,7 +334,8 @@ static int start_one(struct hf_session *session, const struct hf_join_item *item
     const struct hf_channel_options effective = options_of(session, item);
     struct hf_session_join *join = session->identity->join;
     struct join_sub *sub = &join->subs[index];
-    struct hf_subscription *subscription = hf_subscription_new(session, item->channel, &effective);
+    struct hf_subscription *subscription =
+        hf_subscription_new(session, item->channel, &effective, tailoring_of(session, item));
     struct hf_session_request *request;
     struct hf_subscribe_params params;
     int rc;
@@ -341,6 +359,7 @@ static int start_one(struct hf_session *session, const struct hf_join_item *item
         .positioned = request->is_positioned,
         .recoverable = request->is_recoverable,
         .was_recovering = request->has_recover,
+        .delta = hf_gets_deltas(subscription),
         .expires = item->expire_at_s != 0,
         .ttl = item->expire_at_s != 0 ? hf_session_ttl(item->expire_at_s) : 0,
     };

@@ -28,6 +28,7 @@ void hf_session_flush(struct hf_session *session)
 
 void hf_session_reply_error(struct hf_session *session, uint32_t id, enum hf_error_code code)
 {
+    hf_counters_error(&session->worker->counters, code);
     hf_reply_error(hf_session_encoder(session), hf_session_reply_begin(session), id, code);
     hf_session_reply_end(session);
 }

@@ -151,7 +151,7 @@ static int start(struct hf_session *session, const struct hf_user_command *comma
     if (request == NULL) {
         return HF_ENOMEM;
     }
-    subscription = hf_subscription_new(session, command->channel, &effective);
+    subscription = hf_subscription_new(session, command->channel, &effective, NULL);
     if (subscription != NULL) {
         subscription->is_server_side = true;
         subscription->gets_joins = effective.force_push_join_leave;

@@ -2,6 +2,7 @@
 
 #include "client/member.h"
 #include "client/publication_frame.h"
+#include "client/tailoring.h"
 
 /* The checks that need no engine, in the protocol's order. 0 with *ref, an error code, or a
  * disconnect code (3000 and above). */
@@ -43,9 +44,6 @@ static int check_subscribe(const struct hf_session *session,
     } else if (allowed != HF_CHANNEL_OK) {
         return (int)allowed;
     }
-    if (request->tf != NULL) {
-        return HF_ERROR_BAD_REQUEST; /* allow_tags_filter is not offered */
-    }
     return 0;
 }
 
@@ -58,6 +56,8 @@ static void write_result(struct hf_session *session, const struct hf_session_req
         .recoverable = request->is_recoverable,
         .was_recovering = request->has_recover,
         .recovered = engine_result->recovered,
+        .delta = hf_gets_deltas(request->subscription),
+        .id = hf_number_given(request->subscription),
         .publications_raw = publications,
         .data = hf_slice(request->data, request->data_len),
         .expires = request->subscription->expire_at_s != 0,
@@ -93,8 +93,7 @@ static bool answer_subscribe(struct hf_session_request *request, int rc,
         return false;
     }
     if (engine_result->recovered) {
-        switch (
-            hf_page_list(session->worker, session->transport, engine_result->page, &publications)) {
+        switch (hf_tailored_list(request->subscription, engine_result->page, &publications)) {
         case HF_PUBLICATION_FRAME_OK:
             break;
         case HF_PUBLICATION_FRAME_NO_MEMORY:
@@ -131,9 +130,9 @@ void hf_session_go_on(struct hf_session_request *request,
     }
 }
 
-static void on_subscribed(void *context, int rc, const struct hf_subscribe_result *engine_result)
+void hf_session_finish_subscribe(struct hf_session_request *request, int rc,
+                                 const struct hf_subscribe_result *engine_result)
 {
-    struct hf_session_request *request = context;
     struct hf_session *session = request->session;
     uint64_t channel_hash = request->channel_hash;
 
@@ -152,6 +151,16 @@ static void on_subscribed(void *context, int rc, const struct hf_subscribe_resul
         hf_session_request_free(request);
     }
     hf_session_resume(session, channel_hash);
+}
+
+static void on_subscribed(void *context, int rc, const struct hf_subscribe_result *engine_result)
+{
+    struct hf_session_request *request = context;
+
+    if (rc != HF_OK || request->session == NULL || hf_session_is_closing(request->session) ||
+        !hf_session_search_latest(request, engine_result)) {
+        hf_session_finish_subscribe(request, rc, engine_result);
+    }
 }
 
 /* The client is present: what it subscribes to can be asked for. */
@@ -189,8 +198,8 @@ static void on_present(void *context, int rc, bool has_returned)
 static int ask(struct hf_subscription *subscription, struct hf_session_request *request,
                const struct hf_subscribe_params *params)
 {
+    request->params = *params;
     if (hf_member_keeps_presence(subscription)) {
-        request->params = *params;
         return hf_member_add(subscription, on_present, request);
     }
     return hf_subscribe(subscription->entry->watch, params, false, on_subscribed, request);
@@ -233,12 +242,12 @@ static bool apply_token(struct hf_subscription *subscription, struct hf_session_
            hf_session_request_set_data(open, claims->sub.data);
 }
 
-/* All checks are passed: asks the engine. */
+/* All checks are passed: asks the engine. tailoring: taken; NULL for none. */
 static void start_subscribe(struct hf_session *session, uint32_t id,
                             const struct hf_subscribe_request *request,
                             const struct hf_channel_options *options,
                             const struct hf_channel_caller *caller,
-                            const struct hf_token_claims *claims)
+                            const struct hf_token_claims *claims, struct hf_tailoring *tailoring)
 {
     const struct hf_config *config = session->worker->config;
     const struct hf_channel_options effective = hf_session_override_members(options, &claims->sub);
@@ -252,10 +261,11 @@ static void start_subscribe(struct hf_session *session, uint32_t id,
     flags = hf_session_override_position(flags, options, &claims->sub);
     open = hf_session_request_new(session, id, request->channel);
     if (open == NULL) {
+        hf_tailoring_free(tailoring);
         return;
     }
     prepare(open, request, options, flags, config->client.recovery_max_publication_limit, &params);
-    subscription = hf_subscription_new(session, request->channel, &effective);
+    subscription = hf_subscription_new(session, request->channel, &effective, tailoring);
     if (subscription != NULL) {
         subscription->request = open;
         open->subscription = subscription;
@@ -279,15 +289,19 @@ void hf_session_subscribe(struct hf_session *session, uint32_t id,
     struct hf_channel_caller caller = {
         .user = user.data, .user_len = user.len, .is_subscribed = true};
     struct hf_token_claims claims = {0};
+    struct hf_tailoring *tailoring = NULL;
     struct hf_channel_ref ref;
     int code = check_subscribe(session, request, &caller, &ref, &claims);
 
+    if (code == 0) {
+        code = hf_tailoring_new(session, ref.options, request, &tailoring);
+    }
     if (code >= HF_DISCONNECT_CONNECTION_CLOSED) {
         hf_session_disconnect(session, (enum hf_disconnect_code)code);
     } else if (code != 0) {
         hf_session_reply_error(session, id, (enum hf_error_code)code);
     } else {
-        start_subscribe(session, id, request, ref.options, &caller, &claims);
+        start_subscribe(session, id, request, ref.options, &caller, &claims, tailoring);
     }
 }
 

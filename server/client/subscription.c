@@ -4,6 +4,7 @@
 
 #include "client/member.h"
 #include "client/session_internal.h"
+#include "client/tailoring.h"
 
 /* A scan of pointers; the channel's text is compared once, by the hub's hash table. */
 struct hf_subscription *hf_session_find_subscription(const struct hf_session *session,
@@ -45,29 +46,40 @@ static bool reserve_subscription(struct hf_session *session)
     return true;
 }
 
-struct hf_subscription *hf_subscription_new(struct hf_session *session, struct hf_slice channel,
-                                            const struct hf_channel_options *options)
+/* In session and hub. False: no memory, or no watch from the engine. */
+static bool enlist(struct hf_session *session, struct hf_slice channel,
+                   const struct hf_channel_options *options, struct hf_subscription *subscription)
 {
     struct hf_stream_options stream_options = hf_channel_stream_options(options);
-    struct hf_subscription *subscription;
 
-    if (!reserve_subscription(session)) {
-        return NULL;
-    }
-    subscription =
-        hf_member_is_wanted(options) ? hf_member_new(options) : calloc(1, sizeof(*subscription));
-    if (subscription == NULL) {
-        return NULL;
-    }
     subscription->session = session;
     subscription->state = HF_SUBSCRIPTION_SUBSCRIBING;
-    if (hf_hub_add(session->worker->hub, channel, &stream_options, subscription) != HF_OK) {
-        free(subscription);
-        return NULL;
+    if (!reserve_subscription(session) ||
+        hf_hub_add(session->worker->hub, channel, &stream_options, subscription) != HF_OK) {
+        return false;
     }
     subscription->session_index = session->subscription_count;
     session->subscriptions[session->subscription_count++] = subscription;
     hf_counter_add(&session->worker->counters.subscriptions, 1);
+    hf_counter_add(&session->worker->counters.subscriptions_opened, 1);
+    return true;
+}
+
+struct hf_subscription *hf_subscription_new(struct hf_session *session, struct hf_slice channel,
+                                            const struct hf_channel_options *options,
+                                            struct hf_tailoring *tailoring)
+{
+    struct hf_subscription *subscription =
+        hf_member_is_wanted(options) ? hf_member_new(options) : calloc(1, sizeof(*subscription));
+
+    if (subscription == NULL || !enlist(session, channel, options, subscription)) {
+        free(subscription);
+        hf_tailoring_free(tailoring);
+        return NULL;
+    }
+    if (tailoring != NULL) {
+        hf_hub_tailor(subscription, tailoring);
+    }
     return subscription;
 }
 

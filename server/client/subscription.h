@@ -37,6 +37,7 @@ struct hf_subscription {
     bool is_member : 1;      /* it is the first part of a struct hf_member */
     bool gets_joins : 1;     /* joins and leaves are pushed to it */
     bool is_unwanted : 1;    /* the server ends it as soon as it has its first answer */
+    bool is_tailored : 1;    /* the hub has its tailoring */
 };
 
 /* The stream was lost under a live subscription: the client is told with code 2500, or disconnected

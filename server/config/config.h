@@ -17,6 +17,8 @@
 
 #include "log.h"
 
+struct hf_pattern;
+
 enum hf_engine_type {
     HF_ENGINE_TYPE_MEMORY,
     HF_ENGINE_TYPE_REDIS,
@@ -36,7 +38,7 @@ enum hf_api_error_mode {
     HF_API_ERROR_MODE_TRANSPORT, /* mapped HTTP status, body is the bare error object */
 };
 
-/* How a client recovers; the peer's mode "cache" is not offered yet. */
+/* How a client recovers. */
 enum hf_recovery_mode {
     HF_RECOVERY_MODE_STREAM, /* option values "" and "stream" */
     HF_RECOVERY_MODE_CACHE,  /* "cache": the newest publication is all that counts */
@@ -89,11 +91,33 @@ struct hf_channel_options {
     enum hf_data_format
         publication_data_format; /* channel.publication_data_format filled in for "" */
     enum hf_subscription_type subscription_type;
+
+    char *channel_regex; /* what follows the namespace must match it; "" = ASCII is all there is to
+                            a name */
+    struct hf_pattern *channel_pattern; /* made of it; owned; NULL = none */
+
+    struct hf_string_list allowed_delta_types; /* "fossil" or nothing */
+    bool delta_publish;                        /* every publication asks for delta delivery */
+    bool allow_tags_filter;                    /* subscribers may choose publications by tags */
+    bool
+        allow_channel_compaction; /* pushes tell numbers instead of names to who understands them */
+};
+
+/* Each PEM: the text itself, its base64, or the name of a file. */
+struct hf_config_tls {
+    bool enabled;
+    char *cert_pem;      /* the certificate, then those that signed it */
+    char *key_pem;       /* secret when it is no file name */
+    char *client_ca_pem; /* "" = clients show no certificate */
 };
 
 struct hf_config_http_server {
-    char *address; /* "" = all interfaces */
-    uint32_t port; /* 0 = the kernel picks a free one */
+    char *address;          /* "" = all interfaces */
+    uint32_t port;          /* 0 = the kernel picks a free one */
+    char *internal_address; /* "" = as address */
+    uint32_t internal_port; /* of API, health and metrics; 0 = the same listener */
+    struct hf_config_tls tls;
+    bool tls_external; /* no TLS on the internal listener */
 };
 
 struct hf_config_log {
@@ -125,10 +149,15 @@ struct hf_config_token {
     char *hmac_previous_secret_key;                  /* secret; tried second */
     uint32_t hmac_previous_secret_key_valid_until_s; /* since 1970; 0 = no limit */
     char *rsa_public_key;                            /* PEM; for RS256, RS384 and RS512 */
-    char *ecdsa_public_key; /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
-    char *audience;         /* must be (among) `aud` */
-    char *issuer;           /* must be `iss` */
-    char *user_id_claim;    /* whose value is the user; "" = sub */
+    char *ecdsa_public_key;     /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
+    char *jwks_public_endpoint; /* URL of the keys, in place of those above */
+    char *audience;             /* must be (among) `aud` */
+    char *issuer;               /* must be `iss` */
+    char *audience_regex;       /* must match one of `aud`; not together with audience */
+    char *issuer_regex;         /* must match `iss`; not together with issuer */
+    struct hf_pattern *audience_pattern; /* made of them; owned; NULL = none */
+    struct hf_pattern *issuer_pattern;
+    char *user_id_claim; /* whose value is the user; "" = sub */
 };
 
 /* Each user with a connection is subscribed to a channel of his own, `[namespace:]#user`. */
@@ -150,7 +179,6 @@ struct hf_config_client {
     uint32_t history_max_publication_limit;  /* per history call; 0 = no limit */
     uint32_t recovery_max_publication_limit; /* per recovery; 0 = all that the stream holds */
     int64_t presence_update_interval_ms;     /* at least 1 s; below presence_ttl_ms */
-    uint32_t concurrency;                    /* 0 or 1: commands run one after another */
     bool insecure;
     bool allow_anonymous_connect_without_token;
     bool disallow_anonymous_connection_tokens;
@@ -166,9 +194,12 @@ struct hf_config_client {
 
 struct hf_config_websocket {
     bool disabled;
-    char *handler_prefix;              /* starts with '/', does not end with it */
-    uint64_t message_size_limit_bytes; /* of one incoming message; at least 1 */
-    int64_t write_timeout_ms;          /* at least 1 */
+    char *handler_prefix;                /* starts with '/', does not end with it */
+    uint64_t message_size_limit_bytes;   /* of one incoming message, decompressed; at least 1 */
+    bool compression;                    /* permessage-deflate for clients that offer it */
+    uint64_t compression_min_size_bytes; /* shorter messages are sent as they are */
+    uint32_t compression_level;          /* 1 (fast) to 9 (small) */
+    int64_t write_timeout_ms;            /* at least 1 */
 };
 
 /* http_stream, sse, emulation (always enabled), uni_sse, uni_http_stream, uni_websocket */
@@ -197,9 +228,15 @@ struct hf_config_channel {
 struct hf_config_http_api {
     bool disabled;
     bool insecure; /* no key is asked for */
+    bool external; /* with an internal listener: the API stays on the clients' */
     char *handler_prefix;
     char *key; /* secret; "" = every call is refused unless insecure */
     enum hf_api_error_mode error_mode;
+};
+
+struct hf_config_prometheus {
+    bool enabled;
+    char *handler_prefix;
 };
 
 struct hf_config_health {
@@ -232,6 +269,16 @@ struct hf_config_holdfast {
     uint32_t loads_in_flight_max;    /* reads of streams asked of the store at once */
     uint64_t mailbox_max_bytes;      /* one worker's mailbox from the engine */
     uint32_t session_requests_max;   /* commands of one client waiting for the engine */
+    uint64_t delta_max_bytes;        /* larger payloads are always sent in full */
+    uint64_t tags_filter_max_bytes;  /* memory of one subscriber's filter */
+    uint32_t tags_filter_max_depth;  /* nodes from its root to a leaf */
+    uint32_t regex_match_limit;      /* steps of one match of a regular expression */
+    uint64_t regex_memory_max_bytes; /* memory of one such match */
+    int64_t jwks_ttl_ms;             /* keys of an address are fetched anew after it */
+    int64_t jwks_retry_ms;           /* ... and never twice within it */
+    int64_t jwks_timeout_ms;         /* of one fetch */
+    uint64_t jwks_max_bytes;         /* of an answer */
+    uint32_t jwks_max_keys;          /* in it */
     uint32_t broadcast_channels_max; /* channels in one broadcast call */
     uint32_t batch_commands_max;     /* commands in one request of the server API */
     uint32_t surveys_max;            /* calls of `channels` that a worker has open */
@@ -245,6 +292,7 @@ struct hf_config_holdfast {
     char *poll_handler_prefix;    /* starts with '/' */
     int64_t poll_max_wait_ms;     /* a poll's longest wait; whole seconds */
     int64_t http_idle_timeout_ms; /* keep-alive connection without a request */
+    int64_t tls_handshake_timeout_ms;
 };
 
 struct hf_config {
@@ -262,6 +310,7 @@ struct hf_config {
     struct hf_config_channel channel;
     struct hf_config_http_api http_api;
     struct hf_config_health health;
+    struct hf_config_prometheus prometheus;
     struct hf_config_holdfast holdfast;
     char *node_name; /* `<hostname>_<port>` is filled in when not set */
     char *pid_file;  /* "" = none is written */
@@ -293,6 +342,16 @@ struct hf_config_result {
 enum hf_config_status hf_config_load(struct hf_config_result *result, int argc,
                                      const char *const argv[], const char *const envp[])
     __attribute__((warn_unused_result));
+
+/* As hf_config_load, for a node that runs with `present`: options that only count at the start keep
+ * their present values, and what comes of that is checked again. With HF_CONFIG_LOADED the lists
+ * (zeroed by the caller, freed with hf_config_list_fini) name the options that have changed: those
+ * that now count, and those that wait for a restart. No help and no version is answered. */
+enum hf_config_status
+hf_config_reload(struct hf_config_result *result, const struct hf_config *present, int argc,
+                 const char *const argv[], const char *const envp[], struct hf_string_list *changed,
+                 struct hf_string_list *waiting) __attribute__((warn_unused_result));
+void hf_config_list_fini(struct hf_string_list *list);
 
 /* All options as a file at `path` (NULL: none) sets them, defaults elsewhere, as a new file could
  * have them: JSON in the v6 layout, secrets in the clear, nothing filled in that depends on the

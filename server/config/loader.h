@@ -108,6 +108,10 @@ void hf__complete(struct hf_loader *loader);
 void hf__validate(struct hf_loader *loader);
 /* Its part about tokens and users (validate_tokens.c). */
 void hf__validate_tokens(struct hf_loader *loader);
+/* ... about listeners and TLS (validate_listeners.c). */
+void hf__validate_listeners(struct hf_loader *loader);
+/* ... and about regular expressions, which it compiles (validate_patterns.c). */
+void hf__validate_patterns(struct hf_loader *loader);
 
 /* Builds the hash table of namespaces; false when memory is out (namespaces.c). */
 bool hf__namespaces_index(struct hf_config *config);

@@ -30,6 +30,7 @@ enum hf_option_flag {
     HF_OPTION_ZERO_TOO = 1 << 5,      /* numbers: 0 is fine although below min */
     HF_OPTION_MINUS_ONE = 1 << 6,     /* durations: -1 is taken as 0 (the peer's way to say off) */
     HF_OPTION_SINGLE = 1 << 7,        /* strings: a list with one element is taken as well */
+    HF_OPTION_EMPTY_TOO = 1 << 8,     /* INT: "" is taken as 0 (the peer has a string there) */
 };
 
 /* A value of an enum option. */

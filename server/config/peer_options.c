@@ -37,14 +37,18 @@ static const struct hf_peer_key tls_autocert_keys[] = {
 
 static const struct hf_peer_key enabled_keys[] = {ZERO("enabled"), END};
 
+/* What the TLS object has for clients means nothing to a listener, to the peer neither. */
+static const struct hf_peer_key listener_tls_keys[] = {
+    LEAF("server_ca_pem", ANY), LEAF("insecure_skip_verify", ANY), LEAF("server_name", ANY), END,
+};
+
 static const struct hf_peer_key http_server_keys[] = {
-    ZERO("internal_address"), ZERO("internal_port"), OBJECT("tls", tls_keys),
-    OBJECT("tls_autocert", tls_autocert_keys), ZERO("tls_external"),
+    OBJECT("tls", listener_tls_keys),
+    OBJECT("tls_autocert", tls_autocert_keys),
     OBJECT("internal_tls", tls_keys), OBJECT("http3", enabled_keys), ZERO("h2c_external"), END,
 };
 
 static const struct hf_peer_key token_keys[] = {
-    ZERO("audience_regex"), ZERO("issuer_regex"), ZERO("jwks_public_endpoint"),
     LEAF("insecure_skip_jwks_endpoint_safety_check", ANY), END,
 };
 
@@ -58,13 +62,13 @@ static const struct hf_peer_key proxy_http_keys[] = {
 };
 
 static const struct hf_peer_key proxy_grpc_keys[] = {
-    OBJECT("tls", tls_keys), LEAF("credentials_key", ANY), LEAF("credentials_method", ANY),
-    LEAF("compression", ANY), END,
+    OBJECT("tls", tls_keys), LEAF("credentials_key", ANY), LEAF("credentials_value", ANY),
+    LEAF("compression", ANY), LEAF("static_metadata", ANY), END,
 };
 
 static const struct hf_peer_key proxy_keys[] = {
     ZERO("enabled"), ZERO("endpoint"), LEAF("timeout", "1s"), LEAF("http_headers", ANY),
-    LEAF("grpc_metadata", ANY), LEAF("binary_encoding", ANY),
+    LEAF("grpc_metadata", ANY), LEAF("emulated_headers", ANY), LEAF("binary_encoding", ANY),
     LEAF("include_connection_meta", ANY), OBJECT("http", proxy_http_keys),
     OBJECT("grpc", proxy_grpc_keys), END,
 };
@@ -76,26 +80,28 @@ static const struct hf_peer_key client_proxy_keys[] = {
 static const struct hf_peer_key channel_proxy_keys[] = {
     OBJECT("subscribe", proxy_keys), OBJECT("publish", proxy_keys),
     OBJECT("sub_refresh", proxy_keys), OBJECT("subscribe_stream", proxy_keys),
-    OBJECT("cache_empty", proxy_keys), OBJECT("state", proxy_keys), END,
+    OBJECT("map_publish", proxy_keys), OBJECT("map_remove", proxy_keys),
+    OBJECT("shared_poll_refresh", proxy_keys), OBJECT("cache_empty", proxy_keys),
+    OBJECT("state", proxy_keys), END,
 };
 
 static const struct hf_peer_key client_keys[] = {
     OBJECT("token", token_keys), OBJECT("subscription_token", token_keys),
     LEAF("channel_position_check_delay", "40s"), ZERO("channel_position_max_time_lag"),
-    ZERO("user_id_http_header"),
+    ZERO("user_id_http_header"), LEAF("concurrency", ANY),
     OBJECT("connect_code_to_unidirectional_disconnect", transforms_keys),
     OBJECT("proxy", client_proxy_keys), END,
 };
 
+/* How large Go's buffers are: our connections hold none while they are idle. */
 static const struct hf_peer_key websocket_keys[] = {
-    ZERO("compression"), ZERO("compression_min_size"), LEAF("compression_level", "1"),
-    ZERO("read_buffer_size"), ZERO("write_buffer_size"), ZERO("use_write_buffer_pool"),
+    LEAF("read_buffer_size", ANY), LEAF("write_buffer_size", ANY), LEAF("use_write_buffer_pool", ANY),
     ZERO("decompressed_message_size_limit"), END,
 };
 
 static const struct hf_peer_key uni_websocket_keys[] = {
     ZERO("compression"), ZERO("compression_min_size"), LEAF("compression_level", "1"),
-    ZERO("read_buffer_size"), ZERO("write_buffer_size"), ZERO("use_write_buffer_pool"),
+    LEAF("read_buffer_size", ANY), LEAF("write_buffer_size", ANY), LEAF("use_write_buffer_pool", ANY),
     ZERO("decompressed_message_size_limit"), ZERO("disable_closing_handshake"),
     ZERO("disable_disconnect_push"), ZERO("join_push_messages"), END,
 };
@@ -117,8 +123,6 @@ static const struct hf_peer_key webtransport_keys[] = {
     ZERO("enabled"), LEAF("handler_prefix", ANY), LEAF("message_size_limit", ANY), END,
 };
 
-static const struct hf_peer_key http_api_keys[] = {ZERO("external"), END};
-
 static const struct hf_peer_key grpc_api_keys[] = {
     ZERO("enabled"), LEAF("address", ANY), LEAF("port", ANY), LEAF("key", ANY),
     LEAF("error_mode", ANY), OBJECT("tls", tls_keys), LEAF("reflection", ANY),
@@ -132,8 +136,8 @@ static const struct hf_peer_key admin_keys[] = {
 };
 
 static const struct hf_peer_key prometheus_keys[] = {
-    ZERO("enabled"), LEAF("handler_prefix", ANY), LEAF("instrument_http_handlers", ANY),
-    LEAF("recovered_publications_histogram", ANY), LEAF("native_histograms", ANY), END,
+    ZERO("instrument_http_handlers"), ZERO("recovered_publications_histogram"),
+    ZERO("native_histograms"), END,
 };
 
 static const struct hf_peer_key graphite_keys[] = {
@@ -142,7 +146,7 @@ static const struct hf_peer_key graphite_keys[] = {
 };
 
 static const struct hf_peer_key opentelemetry_keys[] = {
-    ZERO("enabled"), LEAF("api", ANY), LEAF("consuming", ANY), END,
+    ZERO("enabled"), LEAF("api", ANY), LEAF("consuming", ANY), LEAF("google_cloud_adc_auth", ANY), END,
 };
 
 static const struct hf_peer_key node_keys[] = {LEAF("info_metrics_aggregate_interval", "60s"), END};
@@ -170,7 +174,7 @@ static const struct hf_peer_key other_redis_keys[] = {
 
 static const struct hf_peer_key broker_keys[] = {
     ZERO("enabled"), LEAF("type", ANY), OBJECT("redis", other_redis_keys), LEAF("nats", ANY),
-    LEAF("postgres", ANY), END,
+    LEAF("postgres", ANY), LEAF("redisnats", ANY), END,
 };
 
 static const struct hf_peer_key presence_manager_keys[] = {
@@ -178,7 +182,7 @@ static const struct hf_peer_key presence_manager_keys[] = {
 };
 
 static const struct hf_peer_key map_broker_keys[] = {
-    LEAF("type", "memory"), OBJECT("redis", other_redis_keys), ZERO("postgres"), END,
+    LEAF("type", "memory"), LEAF("redis", ANY), LEAF("postgres", ANY), END,
 };
 
 static const struct hf_peer_key controller_keys[] = {
@@ -196,16 +200,15 @@ static const struct hf_peer_key rpc_keys[] = {
     ZERO("namespaces"), OBJECT("ping", rpc_ping_keys), LEAF("namespace_boundary", ":"), END,
 };
 
+/* map and shared_poll say how; subscription_type asks. */
 const struct hf_peer_key hf__peer_channel_keys[] = {
     ZERO("map_clients_presence_channel_prefix"),
-    ZERO("map_users_presence_channel_prefix"), ZERO("channel_regex"),
-    ZERO("allowed_delta_types"), ZERO("delta_publish"),
-    ZERO("allow_tags_filter"), ZERO("subscribe_proxy_enabled"),
+    ZERO("map_users_presence_channel_prefix"), ZERO("subscribe_proxy_enabled"),
     LEAF("subscribe_proxy_name", "default"), ZERO("publish_proxy_enabled"),
     LEAF("publish_proxy_name", "default"), ZERO("sub_refresh_proxy_enabled"),
     LEAF("sub_refresh_proxy_name", "default"), ZERO("subscribe_stream_proxy_enabled"),
     LEAF("subscribe_stream_proxy_name", "default"), ZERO("subscribe_stream_proxy_bidirectional"),
-    ZERO("map"), ZERO("shared_poll"), END,
+    LEAF("map", ANY), LEAF("shared_poll", ANY), END,
 };
 
 static const struct hf_peer_key channel_keys[] = {
@@ -217,15 +220,14 @@ const struct hf_peer_key hf__peer_keys[] = {
     OBJECT("websocket", websocket_keys), OBJECT("uni_websocket", uni_websocket_keys),
     OBJECT("uni_sse", uni_http_keys), OBJECT("uni_http_stream", uni_http_keys),
     OBJECT("uni_grpc", uni_grpc_keys), OBJECT("webtransport", webtransport_keys),
-    OBJECT("init", endpoint_keys), OBJECT("http_api", http_api_keys),
-    OBJECT("grpc_api", grpc_api_keys), OBJECT("admin", admin_keys),
+    OBJECT("init", endpoint_keys),     OBJECT("grpc_api", grpc_api_keys), OBJECT("admin", admin_keys),
     OBJECT("prometheus", prometheus_keys), OBJECT("swagger", endpoint_keys),
     OBJECT("debug", endpoint_keys), OBJECT("node", node_keys), OBJECT("graphite", graphite_keys),
     OBJECT("usage_stats", usage_stats_keys), OBJECT("opentelemetry", opentelemetry_keys),
     ZERO("consumers"), ZERO("proxies"), OBJECT("rpc", rpc_keys),
     OBJECT("controller", controller_keys), OBJECT("engine", engine_keys),
     OBJECT("broker", broker_keys), OBJECT("presence_manager", presence_manager_keys),
-    OBJECT("map_broker", map_broker_keys), ZERO("shared_poll"),
+    OBJECT("map_broker", map_broker_keys), LEAF("shared_poll", ANY),
     ZERO("enable_unreleased_features"), OBJECT("channel", channel_keys), END,
 };
 

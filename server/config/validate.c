@@ -100,6 +100,27 @@ static void check_history(struct hf_loader *loader, const char *path,
     }
 }
 
+static void check_delta(struct hf_loader *loader, const char *path,
+                        const struct hf_channel_options *options)
+{
+    const struct hf_string_list *types = &options->allowed_delta_types;
+    for (size_t i = 0; i < types->count; i++) {
+        if (strcmp(types->items[i], "fossil") != 0) {
+            hf__loader_error(
+                loader, path,
+                "allowed_delta_types holds \"%.64s\"; the only type there is is fossil",
+                types->items[i]);
+        }
+    }
+    if (options->history_size == 0 && (types->count > 0 || options->delta_publish)) {
+        hf__loader_warning(loader, path,
+                           "allowed_delta_types and delta_publish have no effect without "
+                           "history_size and history_ttl: every publication is sent in full");
+    } else if (options->delta_publish && types->count == 0) {
+        hf__loader_warning(loader, path, "delta_publish has no effect without allowed_delta_types");
+    }
+}
+
 static void check_presence(struct hf_loader *loader, const char *path,
                            const struct hf_channel_options *options)
 {
@@ -182,6 +203,7 @@ static void check_namespaces(struct hf_loader *loader)
             snprintf(path, sizeof(path), "channel.namespaces[%zu] (%.40s)", i, options->name);
         }
         check_history(loader, path, options);
+        check_delta(loader, path, options);
         check_presence(loader, path, options);
         check_permissions(loader, path, options);
     }
@@ -242,6 +264,8 @@ static void check_paths(struct hf_loader *loader)
         {has_websocket, "websocket.handler_prefix", config->websocket.handler_prefix},
         {has_api, "http_api.handler_prefix", config->http_api.handler_prefix},
         {config->health.enabled, "health.handler_prefix", config->health.handler_prefix},
+        {config->prometheus.enabled, "prometheus.handler_prefix",
+         config->prometheus.handler_prefix},
         {config->http_stream.enabled, "http_stream.handler_prefix",
          config->http_stream.handler_prefix},
         {config->sse.enabled, "sse.handler_prefix", config->sse.handler_prefix},
@@ -359,7 +383,9 @@ void hf__validate(struct hf_loader *loader)
     loader->source = "configuration";
     check_client(loader);
     hf__validate_tokens(loader);
+    hf__validate_patterns(loader);
     check_history(loader, "channel.without_namespace", &config->channel.without_namespace);
+    check_delta(loader, "channel.without_namespace", &config->channel.without_namespace);
     check_presence(loader, "channel.without_namespace", &config->channel.without_namespace);
     check_permissions(loader, "channel.without_namespace", &config->channel.without_namespace);
     check_namespaces(loader);
@@ -368,4 +394,5 @@ void hf__validate(struct hf_loader *loader)
         check_redis(loader);
     }
     check_limits(loader);
+    hf__validate_listeners(loader);
 }

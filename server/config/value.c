@@ -156,8 +156,9 @@ static bool read_number(const char *text, bool has_units, int64_t *number)
 static enum hf_value_result set_number(const struct hf_option *option, void *base, const char *text,
                                        char *why)
 {
-    int64_t number;
-    if (!read_number(text, option->type == HF_OPTION_BYTES, &number) ||
+    int64_t number = 0;
+    bool is_zero = (option->flags & HF_OPTION_EMPTY_TOO) != 0 && text[0] == '\0';
+    if ((!is_zero && !read_number(text, option->type == HF_OPTION_BYTES, &number)) ||
         !is_in_range(option, number)) {
         return out_of_range(option, text, why);
     }
@@ -428,6 +429,81 @@ void hf__value_clear(const struct hf_option *option, void *base)
     } else if (option->type == HF_OPTION_LIST) {
         free_list(field_of(option, base));
     }
+}
+
+static size_t size_of(enum hf_option_type type)
+{
+    switch (type) {
+    case HF_OPTION_BOOL:
+        return sizeof(bool);
+    case HF_OPTION_INT:
+        return sizeof(uint32_t);
+    case HF_OPTION_BYTES:
+    case HF_OPTION_DURATION:
+        return sizeof(uint64_t);
+    case HF_OPTION_ENUM:
+        return sizeof(unsigned);
+    case HF_OPTION_STRING:
+    case HF_OPTION_LIST:
+        break;
+    }
+    return 0;
+}
+
+static bool lists_equal(const struct hf_string_list *list, const struct hf_string_list *other)
+{
+    bool is_equal = list->count == other->count;
+    for (size_t i = 0; is_equal && i < list->count; i++) {
+        is_equal = strcmp(list->items[i], other->items[i]) == 0;
+    }
+    return is_equal;
+}
+
+bool hf__value_equal(const struct hf_option *option, const void *base, const void *other)
+{
+    const char *field = (const char *)base + option->offset;
+    const char *other_field = (const char *)other + option->offset;
+    if (option->type == HF_OPTION_STRING) {
+        return strcmp(*(const char *const *)(const void *)field,
+                      *(const char *const *)(const void *)other_field) == 0;
+    }
+    if (option->type == HF_OPTION_LIST) {
+        return lists_equal((const void *)field, (const void *)other_field);
+    }
+    return memcmp(field, other_field, size_of(option->type)) == 0;
+}
+
+static enum hf_value_result copy_list(const struct hf_option *option, void *to,
+                                      const struct hf_string_list *from)
+{
+    struct hf_string_list list = {0};
+    for (size_t i = 0; i < from->count; i++) {
+        if (!list_add(&list, from->items[i], strlen(from->items[i]))) {
+            free_list(&list);
+            return HF_VALUE_NO_MEMORY;
+        }
+    }
+    replace_list(option, to, list);
+    return HF_VALUE_OK;
+}
+
+enum hf_value_result hf__value_copy(const struct hf_option *option, void *to, const void *from)
+{
+    const char *field = (const char *)from + option->offset;
+    if (option->type == HF_OPTION_LIST) {
+        return copy_list(option, to, (const void *)field);
+    }
+    if (option->type != HF_OPTION_STRING) {
+        memcpy(field_of(option, to), field, size_of(option->type));
+        return HF_VALUE_OK;
+    }
+    char *text = strdup(*(const char *const *)(const void *)field);
+    if (text == NULL) {
+        return HF_VALUE_NO_MEMORY;
+    }
+    hf__value_clear(option, to);
+    *(char **)field_of(option, to) = text;
+    return HF_VALUE_OK;
 }
 
 /* A URL whose part between "://" and the last '@' is hidden. */

@@ -33,6 +33,12 @@ enum hf_value_result hf__value_set_json(const struct hf_option *option, void *ba
                                         const json_t *value, char *why)
     __attribute__((warn_unused_result));
 
+/* Whether two fields hold the same; makes `to` hold what `from` does (HF_VALUE_NO_MEMORY: it is as
+ * it was). */
+bool hf__value_equal(const struct hf_option *option, const void *base, const void *other);
+enum hf_value_result hf__value_copy(const struct hf_option *option, void *to, const void *from)
+    __attribute__((warn_unused_result));
+
 /* Frees what the field owns and clears it. */
 void hf__value_clear(const struct hf_option *option, void *base);
 

@@ -10,12 +10,17 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <holdfast/error.h>
+#include <openssl/ssl.h>
 
 #include "codes.h"
 #include "net/output.h"
+#include "net/tls.h"
 #include "net/worker_loop.h"
 
-enum { DEFAULT_WRITE_TIMEOUT_MS = 10000 };
+enum {
+    DEFAULT_WRITE_TIMEOUT_MS = 10000,
+    REFUSAL_LINGER_MS = 2000, /* for a peer without TLS to take its answer */
+};
 
 enum connection_state {
     CONNECTION_OPEN,
@@ -33,6 +38,7 @@ struct hf_connection {
     struct hf_connection *next;
     struct hf_connection **link;     /* what points here in worker->priv->connections */
     struct hf_connection *next_work; /* in worker->priv->with_work while has_work */
+    SSL *tls;                        /* owned; NULL: the socket as it is */
     struct hf_output output;
     size_t queue_max;  /* bytes; 0: no limit */
     char *input;       /* owned; what the driver has left unconsumed; NULL: nothing */
@@ -44,7 +50,9 @@ struct hf_connection {
     uint16_t close_code;
     uint8_t state_now; /* enum connection_state */
     uint8_t interest;  /* EV_READ, EV_WRITE as registered */
+    uint8_t entrance;  /* enum hf_entrance */
     bool has_work : 1;
+    bool is_shaking : 1; /* the TLS handshake is not done: the driver has not begun */
     bool is_reading : 1; /* the driver wants input */
     bool is_blocked : 1; /* the kernel has refused output */
     bool saw_end : 1;    /* the peer has shut down its side */
@@ -52,6 +60,7 @@ struct hf_connection {
     bool wants_later : 1;
     bool is_awaited : 1;        /* was open when draining began */
     bool has_waiting_input : 1; /* reading is on again: the driver gets `input` */
+    bool was_disturbed : 1;     /* something came that is not to be read for the moment */
 };
 
 static void add_work(struct hf_connection *connection)
@@ -163,8 +172,9 @@ static bool keep_more(struct hf_connection *connection, const char *data, size_t
     return true;
 }
 
-/* Reads behind what is kept, and beyond its memory into the scratch buffer. */
-static ssize_t read_socket(struct hf_connection *connection)
+/* Reads behind what is kept, and beyond its memory into the scratch buffer. *is_over: the end comes
+ * behind these bytes and will not be heard of again. */
+static ssize_t read_socket(struct hf_connection *connection, bool *is_over)
 {
     char *scratch = connection->worker->priv->scratch;
     size_t room = connection->input_size - connection->input_len;
@@ -173,6 +183,10 @@ static ssize_t read_socket(struct hf_connection *connection)
         {.iov_base = scratch, .iov_len = HF_LOOP_SCRATCH_BYTES},
     };
     evutil_socket_t fd = event_get_fd(&connection->event);
+    *is_over = false;
+    if (connection->tls != NULL) {
+        return hf_tls_readv(connection->tls, vectors, 2, is_over);
+    }
     if (connection->input == NULL) {
         return recv(fd, scratch, HF_LOOP_SCRATCH_BYTES, 0);
     }
@@ -216,16 +230,71 @@ static void take_end(struct hf_connection *connection)
     }
 }
 
+/* An answer that a client without TLS understands. */
+static void refuse_plaintext(struct hf_connection *connection)
+{
+    static const char text[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n"
+                               "Content-Length: 39\r\nConnection: close\r\n\r\n"
+                               "This port speaks HTTPS: use https://.\r\n";
+    struct hf_frame *frame = hf_frame_borrow(text, sizeof(text) - 1, NULL, NULL);
+    SSL_free(connection->tls);
+    connection->tls = NULL;
+    connection->is_shaking = false;
+    if (frame == NULL) {
+        close_now(connection, HF_DISCONNECT_SERVER_ERROR);
+        return;
+    }
+    hf_connection_send(connection, frame);
+    hf_frame_unref(frame);
+    hf_connection_close(connection, HF_DISCONNECT_CONNECTION_CLOSED, true, REFUSAL_LINGER_MS);
+}
+
+static void shake_hands(struct hf_connection *connection)
+{
+    struct hf_worker_counters *counters = &connection->worker->counters;
+    switch (hf_tls_handshake(connection->tls)) {
+    case HF_TLS_DONE:
+        connection->is_shaking = false;
+        hf_counter_add(&counters->tls_handshakes, 1);
+        hf_counter_add(&counters->tls_resumptions, SSL_session_reused(connection->tls) == 1);
+        set_io_deadline(connection, UINT64_MAX);
+        connection->driver->on_open(connection);
+        break;
+    case HF_TLS_WANTS_READ:
+        break;
+    case HF_TLS_WANTS_WRITE:
+        connection->is_blocked = true;
+        add_work(connection);
+        break;
+    case HF_TLS_IS_HTTP:
+        hf_counter_add(&counters->tls_failures, 1);
+        refuse_plaintext(connection);
+        break;
+    case HF_TLS_FAILED:
+        close_now(connection, HF_DISCONNECT_CONNECTION_CLOSED);
+        break;
+    }
+}
+
 static void on_readable(struct hf_connection *connection)
 {
-    ssize_t len = read_socket(connection);
+    bool is_over;
+    ssize_t len = read_socket(connection, &is_over);
     if (len > 0) {
         take_bytes(connection, (size_t)len);
+        if (is_over && connection->state_now != CONNECTION_CLOSED) {
+            take_end(connection);
+        }
     } else if (len == 0) {
         take_end(connection);
     } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
         close_now(connection, HF_DISCONNECT_CONNECTION_CLOSED);
     }
+}
+
+static bool wants_to_read(const struct hf_connection *connection)
+{
+    return connection->state_now == CONNECTION_OPEN ? connection->is_reading : !connection->saw_end;
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -242,8 +311,18 @@ static void on_event(evutil_socket_t fd, short what, void *context)
         connection->is_blocked = false;
         add_work(connection);
     }
-    if ((what & EV_READ) != 0) {
+    if (connection->is_shaking) {
+        shake_hands(connection);
+        return;
+    }
+    if ((what & EV_READ) == 0) {
+        return;
+    }
+    if (wants_to_read(connection)) {
         on_readable(connection);
+    } else {
+        connection->was_disturbed = true;
+        add_work(connection);
     }
 }
 
@@ -252,6 +331,9 @@ static void on_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
     struct hf_connection *connection =
         (struct hf_connection *)((char *)entry - offsetof(struct hf_connection, timer));
     if (connection->io_deadline_ms <= now_ms) {
+        if (connection->state_now == CONNECTION_OPEN && !connection->is_shaking) {
+            hf_counters_disconnect(&connection->worker->counters, HF_DISCONNECT_WRITE_ERROR);
+        }
         close_now(connection, HF_DISCONNECT_WRITE_ERROR);
         return;
     }
@@ -264,11 +346,14 @@ static void on_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
     }
 }
 
-/* Registers with the loop exactly what the connection waits for now. */
+/* Registers with the loop what the connection waits for now. Who does not want to read for the
+ * moment (an HTTP request is being answered, say) stays registered until something comes: mostly
+ * nothing does, and two system calls are saved. */
 static void update_interest(struct hf_connection *connection)
 {
-    bool reads =
-        connection->state_now == CONNECTION_OPEN ? connection->is_reading : !connection->saw_end;
+    bool reads = wants_to_read(connection) ||
+                 ((connection->interest & EV_READ) != 0 && !connection->was_disturbed);
+    connection->was_disturbed = false;
     short interest = (short)((reads ? EV_READ : 0) | (connection->is_blocked ? EV_WRITE : 0));
     if (interest == connection->interest) {
         return;
@@ -294,8 +379,8 @@ static void write_output(struct hf_connection *connection)
     struct hf_worker_counters *counters = &connection->worker->counters;
     uint64_t written = 0;
     uint64_t calls = 0;
-    enum hf_output_result result =
-        hf_output_write(&connection->output, event_get_fd(&connection->event), &written, &calls);
+    enum hf_output_result result = hf_output_write(
+        &connection->output, event_get_fd(&connection->event), connection->tls, &written, &calls);
     hf_counter_add(&counters->bytes_out, written);
     hf_counter_add(&counters->writes, calls);
     if (result == HF_OUTPUT_FAILED) {
@@ -328,7 +413,7 @@ void hf_connection_send(struct hf_connection *connection, struct hf_frame *frame
         write_output(connection);
     }
     if (max != 0 && connection->output.bytes > max) {
-        hf_counter_add(&connection->worker->counters.slow_disconnects, 1);
+        hf_counters_disconnect(&connection->worker->counters, HF_DISCONNECT_SLOW);
         close_now(connection, HF_DISCONNECT_SLOW);
         return;
     }
@@ -344,6 +429,9 @@ static void finish_output(struct hf_connection *connection)
     if (connection->state_now != CONNECTION_FINISHING || connection->output.count > 0) {
         return;
     }
+    if (connection->tls != NULL) {
+        hf_tls_finish(connection->tls);
+    }
     if (connection->saw_end || shutdown(event_get_fd(&connection->event), SHUT_WR) != 0) {
         close_now(connection, connection->close_code);
         return;
@@ -355,7 +443,11 @@ static void dispose(struct hf_connection *connection)
 {
     evutil_socket_t fd = event_get_fd(&connection->event);
     event_del(&connection->event);
+    SSL_free(connection->tls);
     close(fd);
+    if (connection->is_shaking) {
+        hf_counter_add(&connection->worker->counters.tls_failures, 1);
+    }
     if (connection->driver != NULL) {
         connection->driver->on_closed(connection, connection->close_code);
     }
@@ -445,12 +537,18 @@ size_t hf__connection_size(void)
 
 /* --- opening, closing, settings --------------------------------------------------------------- */
 
-int hf_connection_accept(struct hf_worker *worker, int fd)
+/* A connection that is not in the worker's list yet. NULL: no memory; the descriptor is closed. */
+static struct hf_connection *new_connection(struct hf_worker *worker, int fd, SSL_CTX *tls)
 {
     struct hf_connection *connection = calloc(1, sizeof(*connection));
-    if (connection == NULL) {
+    if (connection != NULL && tls != NULL) {
+        connection->tls = hf_tls_open(tls, fd);
+        connection->is_shaking = true;
+    }
+    if (connection == NULL || (tls != NULL && connection->tls == NULL)) {
+        free(connection);
         close(fd);
-        return HF_ENOMEM;
+        return NULL;
     }
     connection->worker = worker;
     connection->timer.callback = on_timer;
@@ -461,26 +559,44 @@ int hf_connection_accept(struct hf_worker *worker, int fd)
     connection->interest = EV_READ;
     event_assign(&connection->event, worker->base, fd, EV_READ | EV_PERSIST, on_event, connection);
     if (event_add(&connection->event, NULL) != 0) {
+        SSL_free(connection->tls);
         close(fd);
         free(connection);
+        return NULL;
+    }
+    return connection;
+}
+
+int hf_connection_accept(struct hf_worker *worker, int fd, enum hf_entrance entrance)
+{
+    struct hf_connection *connection = new_connection(worker, fd, worker->priv->tls[entrance]);
+    if (connection == NULL) {
         return HF_ENOMEM;
     }
+    connection->entrance = (uint8_t)entrance;
     connection->next = worker->priv->connections;
     connection->link = &worker->priv->connections;
     if (connection->next != NULL) {
         connection->next->link = &connection->next;
     }
     worker->priv->connections = connection;
+    hf_gather_event(&worker->priv->gather);
     hf_counter_add(&worker->counters.connections, 1);
     connection->driver = worker->priv->first_driver;
-    connection->driver->on_open(connection);
+    if (connection->is_shaking) {
+        set_io_deadline(connection,
+                        worker->now_ms +
+                            (uint64_t)worker->config->holdfast.tls_handshake_timeout_ms);
+    } else {
+        connection->driver->on_open(connection);
+    }
     return HF_OK;
 }
 
 void hf_connection_close(struct hf_connection *connection, unsigned code, bool finish,
                          uint32_t linger_ms)
 {
-    if (!finish) {
+    if (!finish || connection->is_shaking) {
         close_now(connection, code);
         return;
     }
@@ -491,6 +607,11 @@ void hf_connection_close(struct hf_connection *connection, unsigned code, bool f
     connection->close_code = (uint16_t)code;
     set_io_deadline(connection, connection->worker->now_ms + linger_ms);
     add_work(connection);
+}
+
+enum hf_entrance hf_connection_entrance(const struct hf_connection *connection)
+{
+    return connection->entrance;
 }
 
 bool hf_connection_is_closing(const struct hf_connection *connection)

@@ -46,9 +46,18 @@ struct hf_connection_driver {
     void (*on_closed)(struct hf_connection *connection, unsigned code);
 };
 
+/* Which listener a connection came in by, and so which routes and what TLS it gets. */
+enum hf_entrance {
+    HF_ENTRANCE_CLIENTS,
+    HF_ENTRANCE_INTERNAL, /* http_server.internal_port */
+    HF_ENTRANCES
+};
+
 /* Takes the descriptor, which must be non-blocking. On failure it is closed and HF_ENOMEM returned.
- */
-int hf_connection_accept(struct hf_worker *worker, int fd);
+ * Where the entrance has TLS, the driver's on_open comes when the handshake is done, and nothing
+ * but on_drain and on_closed before. */
+int hf_connection_accept(struct hf_worker *worker, int fd, enum hf_entrance entrance);
+enum hf_entrance hf_connection_entrance(const struct hf_connection *connection);
 
 void hf_connection_set_driver(struct hf_connection *connection,
                               const struct hf_connection_driver *driver, void *state);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "codes.h"
 #include "net/http_request.h"
@@ -61,6 +62,13 @@ static const char *status_text(int status)
     default:
         return "Unknown";
     }
+}
+
+static uint64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -143,6 +151,9 @@ void hf_http_respond(struct hf_http_request *request, int status, const char *co
 {
     struct hf_http_exchange *exchange = (struct hf_http_exchange *)request;
     struct hf_connection *connection = request->connection;
+    if (exchange->counters != NULL) {
+        hf_counters_http(exchange->counters, status, monotonic_us() - exchange->complete_at_us);
+    }
     if (connection == NULL) {
         hf__http_exchange_free(exchange);
         return;
@@ -258,16 +269,29 @@ static void invite_body(struct hf_connection *connection, struct hf_http_exchang
     hf_frame_unref(frame);
 }
 
+/* The time that the handler takes is counted for the route. */
+static void count_from_here(struct hf_http_exchange *exchange, size_t index)
+{
+    if (index < HF_COUNTED_ROUTES) {
+        exchange->counters = &exchange->request.worker->counters.http[index];
+        exchange->complete_at_us = monotonic_us();
+    }
+}
+
 /* Hands a complete request to its handler. */
 static void dispatch(struct hf_connection *connection, struct hf_http_exchange *exchange)
 {
     struct hf_http_request *request = &exchange->request;
     const struct hf_worker_private *priv = request->worker->priv;
+    bool is_internal = hf_connection_entrance(connection) == HF_ENTRANCE_INTERNAL;
+    const struct hf_http_route *routes = is_internal ? priv->internal_routes : priv->routes;
+    size_t count = is_internal ? priv->internal_route_count : priv->route_count;
     hf_connection_set_deadline(connection, UINT64_MAX);
     exchange->is_in_handler = true;
-    for (size_t i = 0; i < priv->route_count; i++) {
-        if (hf_slice_equal(request->path, hf_slice_of(priv->routes[i].path))) {
-            priv->routes[i].handler(request);
+    for (size_t i = 0; i < count; i++) {
+        if (hf_slice_equal(request->path, hf_slice_of(routes[i].path))) {
+            count_from_here(exchange, i + (is_internal ? priv->route_count : 0));
+            routes[i].handler(request);
             return;
         }
     }

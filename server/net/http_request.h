@@ -27,8 +27,12 @@ struct hf_http_header {
     struct hf_http_span value;
 };
 
+struct hf_http_counters;
+
 struct hf_http_exchange {
-    struct hf_http_request request; /* first, so that a request is its exchange */
+    struct hf_http_request request;    /* first, so that a request is its exchange */
+    struct hf_http_counters *counters; /* of its route; NULL: not handed to a handler */
+    uint64_t complete_at_us;           /* monotonic: when the handler got it */
     http_parser parser;
     struct hf_buffer head;
     struct hf_buffer body;

@@ -26,6 +26,7 @@ enum {
 struct hf_listener {
     struct hf_worker *worker;
     int fd;
+    enum hf_entrance entrance;
     struct event *event;
     struct hf_wheel_entry pause; /* set while descriptors or memory have run out */
     struct hf_log_limit log_limit;
@@ -48,6 +49,8 @@ static int open_socket(const union socket_address *address, socklen_t len, bool 
     }
     int on = 1;
     int off = 0;
+    /* Accepted sockets inherit it. Only a speed-up. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         (shares_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
         (address->any.sa_family == AF_INET6 &&
@@ -208,16 +211,14 @@ static void on_connection(evutil_socket_t fd, short what, void *context)
             }
             return;
         }
-        int on = 1;
-        (void)setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* only a speed-up */
-        if (hf_connection_accept(listener->worker, peer) != 0) {
+        if (hf_connection_accept(listener->worker, peer, listener->entrance) != 0) {
             pause_accepting(listener, ENOMEM);
             return;
         }
     }
 }
 
-struct hf_listener *hf_listener_open(struct hf_worker *worker, int fd)
+struct hf_listener *hf_listener_open(struct hf_worker *worker, int fd, enum hf_entrance entrance)
 {
     struct hf_listener *listener = calloc(1, sizeof(*listener));
     if (listener == NULL) {
@@ -226,6 +227,7 @@ struct hf_listener *hf_listener_open(struct hf_worker *worker, int fd)
     }
     listener->worker = worker;
     listener->fd = fd;
+    listener->entrance = entrance;
     listener->pause.callback = on_pause_over;
     listener->event = event_new(worker->base, fd, EV_READ | EV_PERSIST, on_connection, listener);
     if (listener->event == NULL || event_add(listener->event, NULL) != 0) {

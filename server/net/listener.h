@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/connection.h"
+
 struct hf_listener;
 struct hf_worker;
 
@@ -18,7 +20,7 @@ int hf_listener_bind(const char *name, uint16_t *port, int *fds, unsigned count,
                      size_t reason_size) __attribute__((warn_unused_result));
 
 /* Accepts on the worker's loop; takes the descriptor, also on failure. NULL: no memory. */
-struct hf_listener *hf_listener_open(struct hf_worker *worker, int fd);
+struct hf_listener *hf_listener_open(struct hf_worker *worker, int fd, enum hf_entrance entrance);
 /* Stops accepting and closes the socket. NULL is allowed. */
 void hf_listener_close(struct hf_listener *listener);
 

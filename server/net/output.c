@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "net/tls.h"
+
 enum {
     FIRST_CAPACITY = 8,
     IOVECS_MAX = 64,
@@ -76,8 +78,13 @@ static void take_written(struct hf_output *output, size_t written)
     }
 }
 
-static ssize_t write_some(struct hf_output *output, int fd)
+static ssize_t write_some(struct hf_output *output, int fd, SSL *tls)
 {
+    if (tls == NULL && output->count == 1) { /* cheaper than a vector of one */
+        const struct hf_frame *frame = *at(output, 0);
+        return send(fd, frame->data + output->head_offset, frame->len - output->head_offset,
+                    MSG_NOSIGNAL);
+    }
     struct iovec vectors[IOVECS_MAX];
     uint32_t count = output->count < IOVECS_MAX ? output->count : IOVECS_MAX;
     for (uint32_t i = 0; i < count; i++) {
@@ -86,15 +93,18 @@ static ssize_t write_some(struct hf_output *output, int fd)
         vectors[i].iov_base = (char *)(uintptr_t)frame->data + offset;
         vectors[i].iov_len = frame->len - offset;
     }
+    if (tls != NULL) {
+        return hf_tls_writev(tls, vectors, count);
+    }
     struct msghdr message = {.msg_iov = vectors, .msg_iovlen = count};
     return sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
-enum hf_output_result hf_output_write(struct hf_output *output, int fd, uint64_t *written,
+enum hf_output_result hf_output_write(struct hf_output *output, int fd, SSL *tls, uint64_t *written,
                                       uint64_t *calls)
 {
     while (output->count > 0) {
-        ssize_t sent = write_some(output, fd);
+        ssize_t sent = write_some(output, fd, tls);
         ++*calls;
         if (sent < 0) {
             if (errno == EINTR) {

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <openssl/types.h>
+
 #include "net/frame.h"
 
 /* Zeroed: empty. */
@@ -31,9 +33,9 @@ enum hf_output_result {
 /* Adds a frame with a reference of its own. False: no memory, nothing has changed. */
 bool hf_output_push(struct hf_output *output, struct hf_frame *frame);
 
-/* Writes until the queue is empty or the kernel is full. Adds the bytes and calls that it took to
- * *written and *calls. */
-enum hf_output_result hf_output_write(struct hf_output *output, int fd, uint64_t *written,
+/* Writes until the queue is empty or the kernel is full, through `tls` unless it is NULL. Adds the
+ * bytes and calls that it took to *written and *calls. */
+enum hf_output_result hf_output_write(struct hf_output *output, int fd, SSL *tls, uint64_t *written,
                                       uint64_t *calls);
 
 /* Drops every frame and the ring. */

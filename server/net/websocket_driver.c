@@ -9,6 +9,8 @@
 #include "log.h"
 #include "net/admission.h"
 #include "net/session_id.h"
+#include "net/websocket_deflate.h"
+#include "net/websocket_frame.h"
 #include "net/worker_loop.h"
 #include "utf8.h"
 #include "websocket.h"
@@ -16,7 +18,6 @@
 enum {
     GOODBYE_MS = 5000, /* for the peer's close frame */
     LINGER_MS = 1000,  /* for the peer to close after both close frames */
-    WRAP_MAX = INT32_MAX,
 };
 
 struct hf_websocket {
@@ -24,6 +25,7 @@ struct hf_websocket {
     struct hf_websocket_reader reader;
     const struct hf_transport *transport;
     char session_text[HF_SESSION_ID_TEXT_LEN + 1]; /* unidirectional */
+    bool pings_by_frame;                           /* with the frames that WebSocket has for it */
     bool is_started;     /* unidirectional: the connect request has come */
     uint16_t close_code; /* what the session is told; 0: nobody has closed */
     bool is_goodbye_sent;
@@ -123,30 +125,24 @@ static void fail(struct hf_connection *connection, uint16_t code, const char *re
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static struct hf_frame *wrap_as(enum hf_websocket_opcode opcode, const char *data, size_t len)
-{
-    if (len > WRAP_MAX) {
-        return NULL;
-    }
-    char header[HF_WEBSOCKET_SERVER_HEADER_MAX];
-    size_t header_len = hf_websocket_header(opcode, len, header);
-    char *bytes;
-    struct hf_frame *frame = hf_frame_new(header_len + len, &bytes);
-    if (frame != NULL) {
-        memcpy(bytes, header, header_len);
-        memcpy(bytes + header_len, data, len);
-    }
-    return frame;
-}
-
 static struct hf_frame *wrap_text(const char *data, size_t len)
 {
-    return wrap_as(HF_WEBSOCKET_TEXT, data, len);
+    return hf__websocket_wrap(HF_WEBSOCKET_TEXT, data, len);
 }
 
 static struct hf_frame *wrap_binary(const char *data, size_t len)
 {
-    return wrap_as(HF_WEBSOCKET_BINARY, data, len);
+    return hf__websocket_wrap(HF_WEBSOCKET_BINARY, data, len);
+}
+
+static struct hf_frame *wrap_text_deflated(const char *data, size_t len)
+{
+    return hf_websocket_deflate_wrap(HF_WEBSOCKET_TEXT, data, len);
+}
+
+static struct hf_frame *wrap_binary_deflated(const char *data, size_t len)
+{
+    return hf_websocket_deflate_wrap(HF_WEBSOCKET_BINARY, data, len);
 }
 
 static void transport_send(struct hf_connection *connection, struct hf_frame *frame)
@@ -159,6 +155,28 @@ static void transport_send(struct hf_connection *connection, struct hf_frame *fr
     hf_counter_add(&hf_connection_worker(connection)->counters.messages_out, 1);
 }
 
+static bool transport_ping(struct hf_connection *connection)
+{
+    const struct hf_websocket *websocket = hf_connection_state(connection);
+    char ping[HF_WEBSOCKET_SERVER_HEADER_MAX];
+    if (websocket->pings_by_frame && websocket->close_code == 0) {
+        (void)send_control(connection, ping, hf_websocket_header(HF_WEBSOCKET_PING, 0, ping));
+    }
+    return websocket->pings_by_frame;
+}
+
+static void describe(const struct hf_connection *connection, struct hf_connect_result *result)
+{
+    const struct hf_websocket *websocket = hf_connection_state(connection);
+    if (websocket->transport->is_unidirectional) {
+        result->session = hf_slice(websocket->session_text, HF_SESSION_ID_TEXT_LEN);
+    }
+    if (websocket->pings_by_frame) {
+        result->ping = 0;
+        result->pong = false;
+    }
+}
+
 const struct hf_transport hf_websocket_json_transport = {
     .name = "websocket",
     .encoding = HF_ENCODING_JSON,
@@ -168,6 +186,8 @@ const struct hf_transport hf_websocket_json_transport = {
     .queued = hf_connection_queued,
     .close = transport_close,
     .drop = transport_drop,
+    .describe = describe,
+    .ping = transport_ping,
 };
 
 const struct hf_transport hf_websocket_protobuf_transport = {
@@ -179,7 +199,41 @@ const struct hf_transport hf_websocket_protobuf_transport = {
     .queued = hf_connection_queued,
     .close = transport_close,
     .drop = transport_drop,
+    .describe = describe,
+    .ping = transport_ping,
 };
+
+const struct hf_transport hf_websocket_json_deflate_transport = {
+    .name = "websocket",
+    .encoding = HF_ENCODING_JSON,
+    .framing = HF_FRAMING_WEBSOCKET_JSON_DEFLATE,
+    .wrap = wrap_text_deflated,
+    .send = transport_send,
+    .queued = hf_connection_queued,
+    .close = transport_close,
+    .drop = transport_drop,
+    .describe = describe,
+    .ping = transport_ping,
+};
+
+const struct hf_transport hf_websocket_protobuf_deflate_transport = {
+    .name = "websocket",
+    .encoding = HF_ENCODING_PROTOBUF,
+    .framing = HF_FRAMING_WEBSOCKET_PROTOBUF_DEFLATE,
+    .wrap = wrap_binary_deflated,
+    .send = transport_send,
+    .queued = hf_connection_queued,
+    .close = transport_close,
+    .drop = transport_drop,
+    .describe = describe,
+    .ping = transport_ping,
+};
+
+bool hf__websocket_is_deflated(const struct hf_transport *transport)
+{
+    return transport == &hf_websocket_json_deflate_transport ||
+           transport == &hf_websocket_protobuf_deflate_transport;
+}
 
 /* One message for each push, as clients parse each as one object. */
 static struct hf_frame *uni_wrap(const char *data, size_t len)
@@ -203,12 +257,6 @@ static struct hf_frame *uni_wrap(const char *data, size_t len)
     return frame;
 }
 
-static void uni_describe(const struct hf_connection *connection, struct hf_connect_result *result)
-{
-    const struct hf_websocket *websocket = hf_connection_state(connection);
-    result->session = hf_slice(websocket->session_text, HF_SESSION_ID_TEXT_LEN);
-}
-
 const struct hf_transport hf_uni_websocket_transport = {
     .name = "uni_websocket",
     .encoding = HF_ENCODING_JSON,
@@ -220,7 +268,8 @@ const struct hf_transport hf_uni_websocket_transport = {
     .drop = transport_drop,
     .encoder = &hf_encoder_json_bare,
     .is_unidirectional = true,
-    .describe = uni_describe,
+    .describe = describe,
+    .ping = transport_ping,
 };
 
 /* --- receiving -------------------------------------------------------------------------------- */
@@ -263,25 +312,52 @@ static void take_connect_request(struct hf_connection *connection,
     hf_arena_fini(&arena);
 }
 
+/* The message's bytes, decompressed where they have to be. False: the connection has failed. */
+static bool open_message(struct hf_connection *connection, const struct hf_websocket *websocket,
+                         const struct hf_websocket_message *message, struct hf_slice *payload)
+{
+    *payload = message->payload;
+    if (!message->is_compressed) {
+        return true;
+    }
+    switch (hf_websocket_deflate_open_message(message->payload, websocket->reader.fragments.max,
+                                              payload)) {
+    case HF_INFLATE_OK:
+        return true;
+    case HF_INFLATE_BAD:
+        fail(connection, HF_WEBSOCKET_CLOSE_INVALID_DATA, "invalid compressed data");
+        break;
+    case HF_INFLATE_TOO_BIG:
+        fail(connection, HF_WEBSOCKET_CLOSE_TOO_BIG, "message over the size limit");
+        break;
+    case HF_INFLATE_NO_MEMORY:
+        fail(connection, HF_WEBSOCKET_CLOSE_INTERNAL, "out of memory");
+        break;
+    }
+    return false;
+}
+
 static void take_message(struct hf_connection *connection, struct hf_websocket *websocket,
                          const struct hf_websocket_message *message)
 {
+    struct hf_slice payload;
     if (websocket->close_code != 0) {
         return; /* sent before the peer saw the goodbye */
     }
-    if (message->opcode == HF_WEBSOCKET_TEXT &&
-        !hf_utf8_is_valid(message->payload.data, message->payload.len)) {
+    if (!open_message(connection, websocket, message, &payload)) {
+        return;
+    }
+    if (message->opcode == HF_WEBSOCKET_TEXT && !hf_utf8_is_valid(payload.data, payload.len)) {
         fail(connection, HF_WEBSOCKET_CLOSE_INVALID_DATA, "invalid UTF-8");
         return;
     }
     hf_counter_add(&hf_connection_worker(connection)->counters.messages_in, 1);
     if (websocket->transport->is_unidirectional) {
-        take_connect_request(connection, websocket, message->payload);
+        take_connect_request(connection, websocket, payload);
         return;
     }
-    /* The bytes are the connection's or the reader's own: writable. */
-    hf_session_receive(websocket->session, (char *)(uintptr_t)message->payload.data,
-                       message->payload.len);
+    /* The bytes are the connection's, the reader's or the decompressor's own: writable. */
+    hf_session_receive(websocket->session, (char *)(uintptr_t)payload.data, payload.len);
 }
 
 static void take_close(struct hf_connection *connection, struct hf_websocket *websocket,
@@ -312,6 +388,9 @@ static void take_control(struct hf_connection *connection, struct hf_websocket *
             memcpy(pong + header_len, message->payload.data, message->payload.len);
         }
         (void)send_control(connection, pong, header_len + message->payload.len);
+    } else if (message->opcode == HF_WEBSOCKET_PONG && websocket->pings_by_frame &&
+               websocket->session != NULL && websocket->close_code == 0) {
+        hf_session_pong(websocket->session);
     }
 }
 
@@ -394,7 +473,7 @@ const struct hf_connection_driver hf__websocket_driver = {
 };
 
 struct hf_websocket *hf__websocket_new(struct hf_worker *worker,
-                                       const struct hf_transport *transport)
+                                       const struct hf_transport *transport, bool pings_by_frame)
 {
     const struct hf_config *config = worker->config;
     struct hf_websocket *websocket = calloc(1, sizeof(*websocket));
@@ -403,6 +482,7 @@ struct hf_websocket *hf__websocket_new(struct hf_worker *worker,
         return NULL;
     }
     websocket->transport = transport;
+    websocket->pings_by_frame = pings_by_frame;
     if (transport->is_unidirectional &&
         !hf_session_id_choose(worker, id, websocket->session_text)) {
         free(websocket);
@@ -412,6 +492,7 @@ struct hf_websocket *hf__websocket_new(struct hf_worker *worker,
                              transport->is_unidirectional
                                  ? config->uni_websocket.max_request_body_size_bytes
                                  : config->websocket.message_size_limit_bytes);
+    websocket->reader.allows_deflate = hf__websocket_is_deflated(transport);
     return websocket;
 }
 
@@ -437,6 +518,7 @@ void hf__websocket_start(struct hf_connection *connection)
                                     (uint32_t)(transport->is_unidirectional
                                                    ? worker->config->uni_websocket.write_timeout_ms
                                                    : worker->config->websocket.write_timeout_ms));
+    hf_gather_arrival(&worker->priv->gather);
     websocket->session = hf_session_open(worker, transport, connection);
     if (websocket->session == NULL) {
         transport_close(connection, HF_DISCONNECT_SERVER_ERROR,

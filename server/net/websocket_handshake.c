@@ -8,6 +8,7 @@
 #include "net/admission.h"
 #include "net/origin.h"
 #include "net/uni_request.h"
+#include "net/websocket_deflate.h"
 #include "net/worker_loop.h"
 #include "websocket.h"
 
@@ -66,9 +67,6 @@ static struct refusal check_offers(const struct hf_http_request *request, struct
     if (query_is(request, "format", "protobuf") || query_is(request, "cf_protocol", "protobuf")) {
         *encoding = HF_ENCODING_PROTOBUF;
     }
-    if (query_is(request, "cf_ws_frame_ping_pong", "true")) {
-        return (struct refusal){400, "cf_ws_frame_ping_pong is not offered yet"};
-    }
     return (struct refusal){0, NULL};
 }
 
@@ -107,21 +105,24 @@ static struct refusal ask_admission(const struct hf_http_request *request)
 
 /* Writes the 101. Returns its length, 0 when it cannot be made. */
 static size_t build_response(const struct hf_http_request *request, struct hf_slice protocol,
-                             char out[RESPONSE_MAX])
+                             bool is_deflated, char out[RESPONSE_MAX])
 {
     char accept[HF_WEBSOCKET_ACCEPT_LEN + 1];
     if (!hf_websocket_accept_key(hf_http_header(request, "sec-websocket-key"), accept)) {
         return 0;
     }
-    int len = snprintf(out, RESPONSE_MAX,
-                       "HTTP/1.1 101 Switching Protocols\r\n"
-                       "Upgrade: websocket\r\n"
-                       "Connection: Upgrade\r\n"
-                       "Sec-WebSocket-Accept: %s\r\n"
-                       "%s%.*s%s"
-                       "\r\n",
-                       accept, protocol.len > 0 ? "Sec-WebSocket-Protocol: " : "",
-                       (int)protocol.len, protocol.data, protocol.len > 0 ? "\r\n" : "");
+    int len = snprintf(
+        out, RESPONSE_MAX,
+        "HTTP/1.1 101 Switching Protocols\r\n"
+        "Upgrade: websocket\r\n"
+        "Connection: Upgrade\r\n"
+        "Sec-WebSocket-Accept: %s\r\n"
+        "%s"
+        "%s%.*s%s"
+        "\r\n",
+        accept, is_deflated ? "Sec-WebSocket-Extensions: " HF_WEBSOCKET_DEFLATE_ANSWER "\r\n" : "",
+        protocol.len > 0 ? "Sec-WebSocket-Protocol: " : "", (int)protocol.len, protocol.data,
+        protocol.len > 0 ? "\r\n" : "");
     return len > 0 && len < RESPONSE_MAX ? (size_t)len : 0;
 }
 
@@ -131,8 +132,10 @@ static bool upgrade(struct hf_http_request *request, struct hf_slice protocol,
     struct hf_worker *worker = request->worker;
     struct hf_connection *connection = request->connection;
     char response[RESPONSE_MAX];
-    size_t len = build_response(request, protocol, response);
-    struct hf_websocket *websocket = len > 0 ? hf__websocket_new(worker, transport) : NULL;
+    size_t len = build_response(request, protocol, hf__websocket_is_deflated(transport), response);
+    bool pings_by_frame = query_is(request, "cf_ws_frame_ping_pong", "true");
+    struct hf_websocket *websocket =
+        len > 0 ? hf__websocket_new(worker, transport, pings_by_frame) : NULL;
     if (websocket == NULL) {
         hf_admission_release(worker->priv->admission);
         hf_http_respond_text(request, 500, "Internal Server Error");
@@ -175,14 +178,36 @@ static bool accept(struct hf_http_request *request, struct hf_slice *protocol,
     return refusal.status == 0;
 }
 
+/* Whether compression is on, offered, and possible: without memory for it the client does without.
+ */
+static bool agrees_to_deflate(const struct hf_http_request *request)
+{
+    const struct hf_config_websocket *config = &request->worker->config->websocket;
+    char extensions[HEADER_VALUE_MAX];
+    return config->compression &&
+           hf_http_header_join(request, "sec-websocket-extensions", extensions,
+                               sizeof(extensions)) &&
+           hf_websocket_accepts_deflate(hf_slice_of(extensions)) &&
+           hf_websocket_deflate_open(config);
+}
+
+static const struct hf_transport *choose_transport(const struct hf_http_request *request,
+                                                   enum hf_encoding encoding)
+{
+    static const struct hf_transport *const transports[HF_ENCODINGS][2] = {
+        [HF_ENCODING_JSON] = {&hf_websocket_json_transport, &hf_websocket_json_deflate_transport},
+        [HF_ENCODING_PROTOBUF] = {&hf_websocket_protobuf_transport,
+                                  &hf_websocket_protobuf_deflate_transport},
+    };
+    return transports[encoding][agrees_to_deflate(request)];
+}
+
 void hf_websocket_handle(struct hf_http_request *request)
 {
     struct hf_slice protocol;
     enum hf_encoding encoding = HF_ENCODING_JSON;
     if (accept(request, &protocol, &encoding, false)) {
-        (void)upgrade(request, protocol,
-                      encoding == HF_ENCODING_PROTOBUF ? &hf_websocket_protobuf_transport
-                                                       : &hf_websocket_json_transport);
+        (void)upgrade(request, protocol, choose_transport(request, encoding));
     }
 }
 

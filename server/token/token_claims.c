@@ -6,6 +6,7 @@
 
 #include "base64.h"
 #include "json.h"
+#include "pattern.h"
 #include "token/token_override.h"
 
 /* Dates beyond are taken as this one: far enough, and exact in every type here. */
@@ -91,21 +92,34 @@ static void take_base64(struct hf_json *json, struct hf_arena *arena, struct hf_
     hf_json_fail(json, "b64info and b64data must hold JSON");
 }
 
+/* Whether a party is the one that is wanted, if any one is. */
+static bool is_wanted(struct hf_slice name, const char *exact, const struct hf_pattern *pattern)
+{
+    if (pattern != NULL) {
+        return hf_pattern_match(pattern, name.data, name.len) == HF_PATTERN_MATCHES;
+    }
+    return hf_slice_equal(name, hf_slice_of(exact));
+}
+
+static bool is_our_audience(const struct reader *reader, struct hf_slice name)
+{
+    return is_wanted(name, reader->config->audience, reader->config->audience_pattern);
+}
+
 /* aud: one name or several (RFC 7519 section 4.1.3). */
 static void take_audience(struct reader *reader)
 {
     struct hf_json *json = &reader->json;
-    struct hf_slice wanted = hf_slice_of(reader->config->audience);
     struct hf_slice name = {0};
 
     if (hf_json_peek(json) == HF_JSON_ARRAY) {
         (void)hf_json_array_begin(json);
         while (hf_json_array_next(json) && hf_json_get_string(json, reader->arena, &name)) {
-            reader->is_audience = reader->is_audience || hf_slice_equal(name, wanted);
+            reader->is_audience = reader->is_audience || is_our_audience(reader, name);
         }
     } else {
         take_string(reader, &name);
-        reader->is_audience = hf_slice_equal(name, wanted);
+        reader->is_audience = is_our_audience(reader, name);
     }
 }
 
@@ -242,13 +256,13 @@ static enum hf_json_status read_subs(struct reader *reader)
 
 static enum hf_json_status read_all_subs(struct reader *reader)
 {
-    size_t count = 0;
+    size_t channels = hf_slice_is_empty(reader->channels) ? 0 : count_items(reader->channels);
+    size_t subs = hf_slice_is_empty(reader->subs) ? 0 : count_items(reader->subs);
     enum hf_json_status status = HF_JSON_OK;
 
-    count += hf_slice_is_empty(reader->channels) ? 0 : count_items(reader->channels);
-    count += hf_slice_is_empty(reader->subs) ? 0 : count_items(reader->subs);
-    if (count > 0) {
-        reader->claims->subs = hf_arena_alloc(reader->arena, count * sizeof(struct hf_token_sub));
+    if (channels + subs > 0) {
+        reader->claims->subs =
+            hf_arena_alloc(reader->arena, (channels + subs) * sizeof(struct hf_token_sub));
         if (reader->claims->subs == NULL) {
             return HF_JSON_NO_MEMORY;
         }
@@ -257,6 +271,8 @@ static enum hf_json_status read_all_subs(struct reader *reader)
         status = read_channels(reader);
     }
     if (status == HF_JSON_OK && !hf_slice_is_empty(reader->subs)) {
+        /* Beside subs that name any, channels are nothing but checked. */
+        reader->claims->subs_count = subs > 0 ? 0 : reader->claims->subs_count;
         status = read_subs(reader);
     }
     return status;
@@ -336,6 +352,7 @@ static enum hf_token_result read_claims(struct reader *reader, enum hf_token_kin
 /* NULL, or why the token is not for us. */
 static const char *check_parties(const struct reader *reader, enum hf_token_kind kind)
 {
+    const struct hf_config_token *config = reader->config;
     bool has_channel = !hf_slice_is_empty(reader->claims->sub.channel);
 
     if (kind == HF_TOKEN_CONNECTION && has_channel) {
@@ -344,11 +361,11 @@ static const char *check_parties(const struct reader *reader, enum hf_token_kind
     if (kind == HF_TOKEN_SUBSCRIPTION && !has_channel) {
         return "no channel in it";
     }
-    if (reader->config->audience[0] != '\0' && !reader->is_audience) {
+    if ((config->audience[0] != '\0' || config->audience_pattern != NULL) && !reader->is_audience) {
         return "for another audience";
     }
-    if (reader->config->issuer[0] != '\0' &&
-        !hf_slice_equal(reader->issuer, hf_slice_of(reader->config->issuer))) {
+    if ((config->issuer[0] != '\0' || config->issuer_pattern != NULL) &&
+        !is_wanted(reader->issuer, config->issuer, config->issuer_pattern)) {
         return "from another issuer";
     }
     return NULL;

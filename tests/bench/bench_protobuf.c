@@ -26,14 +26,14 @@ struct subject {
 static size_t run_direct(struct hf_buffer *buffer, const struct hf_wire_publication *publication)
 {
     hf_buffer_reset(buffer);
-    hf_encoder_protobuf.push_publication(buffer, channel, publication);
+    hf_encoder_protobuf.push_publication(buffer, hf_push_channel(channel), publication);
     return buffer->len;
 }
 
 static size_t run_json(struct hf_buffer *buffer, const struct hf_wire_publication *publication)
 {
     hf_buffer_reset(buffer);
-    hf_encoder_json.push_publication(buffer, channel, publication);
+    hf_encoder_json.push_publication(buffer, hf_push_channel(channel), publication);
     return buffer->len;
 }
 

@@ -17,6 +17,7 @@
 
 #include "broker.h"
 #include "loop.h"
+#include "process.h"
 #include "redis_server.h"
 #include "swarm.h"
 

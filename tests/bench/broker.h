@@ -21,10 +21,4 @@ pid_t hf_broker_pid(const struct hf_broker *broker);
  * error in it. */
 void hf_broker_post(struct hf_broker *broker, const char *path, const char *body, size_t len);
 
-/* --- any process --- */
-
-double hf_process_cpu_seconds(pid_t pid);  /* user and system */
-double hf_process_rss_mib(pid_t pid);      /* resident now */
-double hf_process_rss_peak_mib(pid_t pid); /* the most since the start */
-
 #endif

@@ -1,5 +1,6 @@
 /* The WebSocket reader: frames from a client, given whole and then in pieces, as the first byte
- * says; both ways must take the same messages. */
+ * says, whose top bit switches permessage-deflate on; both ways must take the same messages. */
+#include "deflate.h"
 #include "fuzz.h"
 #include "websocket.h"
 
@@ -12,8 +13,22 @@ struct outcome {
     uint16_t close_code;
 };
 
+static void read_compressed(struct hf_slice payload)
+{
+    struct hf_inflater *inflater = hf_inflater_new();
+    struct hf_buffer message;
+
+    assert(inflater != NULL);
+    hf_buffer_init(&message, 0);
+    if (hf_inflate(inflater, payload, MAX_MESSAGE, &message) == HF_INFLATE_OK) {
+        assert(message.len <= MAX_MESSAGE);
+    }
+    hf_buffer_fini(&message);
+    hf_inflater_free(inflater);
+}
+
 /* piece: bytes that come at once, at least 1. */
-static struct outcome read_all(const uint8_t *data, size_t size, size_t piece)
+static struct outcome read_all(const uint8_t *data, size_t size, size_t piece, bool deflates)
 {
     char *input = exact_copy(data, size);
     struct hf_websocket_reader reader;
@@ -22,6 +37,7 @@ static struct outcome read_all(const uint8_t *data, size_t size, size_t piece)
     size_t end = piece < size ? piece : size;
 
     hf_websocket_reader_init(&reader, MAX_MESSAGE);
+    reader.allows_deflate = deflates;
     while (at < end) {
         struct hf_websocket_message message;
         enum hf_websocket_result result =
@@ -48,6 +64,11 @@ static struct outcome read_all(const uint8_t *data, size_t size, size_t piece)
             outcome.messages += result == HF_WEBSOCKET_MESSAGE;
             outcome.controls += result == HF_WEBSOCKET_CONTROL;
             outcome.payload_bytes += message.payload.len;
+            assert(deflates || !message.is_compressed);
+            if (message.is_compressed) {
+                assert(result == HF_WEBSOCKET_MESSAGE);
+                read_compressed(message.payload);
+            }
             if (message.opcode == HF_WEBSOCKET_CLOSE) {
                 (void)hf_websocket_parse_close(message.payload, &close);
             }
@@ -70,8 +91,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) {
         return 0;
     }
-    whole = read_all(data + 1, size - 1, size);
-    pieces = read_all(data + 1, size - 1, 1 + data[0] % 32u);
+    bool deflates = (data[0] & 0x80) != 0;
+    whole = read_all(data + 1, size - 1, size, deflates);
+    pieces = read_all(data + 1, size - 1, 1 + data[0] % 32u, deflates);
     assert(whole.messages == pieces.messages && whole.controls == pieces.controls);
     assert(whole.payload_bytes == pieces.payload_bytes);
     /* Of two faults in one frame, the one whose bytes came first is told. */

@@ -369,6 +369,25 @@ static void life_is_noted_before_the_first_stream_is_made(void **state)
     freeReplyObject(log);
 }
 
+/* Who is in step must never find a life there that is older than what was published. */
+static void life_that_redis_refused_to_note_is_noted_before_the_next_publication(void **state)
+{
+    struct hf_redis_world *world = *state;
+    hf_redis_world_start(world, NULL);
+    hf_redis_server_do(world->server, "CONFIG SET maxmemory 1");
+    hf_store_client_connect(&world->node);
+    assert_int_equal(hf_store_client_publish(&world->node, "a", hf_options_10, "x", NULL),
+                     HF_ESTORE);
+    hf_redis_server_do(world->server, "CONFIG SET maxmemory 0");
+    hf_redis_world_publish(&world->node, "a", "y");
+    redisReply *reply = hf_redis_server_command(world->server, "GET holdfast:life");
+    char noted[17];
+    snprintf(noted, sizeof noted, "%llx", (unsigned long long)world->node.life);
+    assert_int_equal(reply->type, REDIS_REPLY_STRING);
+    assert_string_equal(reply->str, noted);
+    freeReplyObject(reply);
+}
+
 /* The list in docs/redis-keys.md. */
 static void documented_permissions_suffice(void **state)
 {
@@ -431,6 +450,7 @@ int main(void)
         CASE(life_that_was_admitted_last_is_told_on_connecting),
         CASE(life_that_answers_a_read_is_told_and_no_other_is_mended),
         CASE(life_is_noted_before_the_first_stream_is_made),
+        CASE(life_that_redis_refused_to_note_is_noted_before_the_next_publication),
         CASE(documented_permissions_suffice),
     };
     return cmocka_run_group_tests_name("redis server", tests, NULL, NULL);

@@ -52,6 +52,10 @@ void hf_publication_unref(struct hf_publication *publication); /* NULL is allowe
  * reference belongs to the caller. NULL: no memory. */
 struct hf_publication *hf_publication_view(struct hf_publication *of);
 
+/* What `publication` is a view of, or itself: for whoever keeps a publication, but not what was
+ * attached for one use. Borrowed; lives as long as `publication`, or as the caller's reference. */
+struct hf_publication *hf_publication_origin(struct hf_publication *publication);
+
 /* A page over `items`; takes a reference of each. NULL: no memory. */
 struct hf_page *hf_page_new(struct hf_publication *const *items, uint32_t count);
 struct hf_page *hf_page_ref(struct hf_page *page);

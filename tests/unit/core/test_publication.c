@@ -129,6 +129,8 @@ static void a_view_has_the_fields_but_attachments_of_its_own(void **state)
     assert_int_equal(view->position.offset, 1);
     assert_ptr_equal(view->fields.data.data, publication->fields.data.data);
     assert_int_equal(view->size, publication->size);
+    assert_ptr_equal(hf_publication_origin(view), publication);
+    assert_ptr_equal(hf_publication_origin(publication), publication);
     struct hf_attachment *attachment = new_attachment(0);
     assert_ptr_equal(hf_publication_attach(view, attachment), attachment);
     assert_null(hf_publication_attachment(publication, 0));

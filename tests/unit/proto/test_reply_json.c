@@ -217,19 +217,35 @@ static void test_push_publication(void **state)
         .offset = 7,
         .epoch = HF_SLICE("e"),
     };
-    encoder->push_publication(buffer, HF_SLICE("chat:\"x\""), &publication);
+    encoder->push_publication(buffer, hf_push_channel(HF_SLICE("chat:\"x\"")), &publication);
     expect(buffer, "{\"push\":{\"channel\":\"chat:\\\"x\\\"\",\"pub\":{\"data\":{ \"text\": "
                    "\"hi\"},\"offset\":7,\"epoch\":\"e\"}}}");
+}
+
+/* Compaction: a number stands for the channel. */
+static void test_push_by_number(void **state)
+{
+    struct hf_buffer *buffer = *state;
+    const struct hf_push_channel channel = {.name = HF_SLICE("ch"), .id = 2147483647};
+    const struct hf_client_info info = {.user = HF_SLICE("u"), .client = HF_SLICE("c")};
+    const struct hf_wire_publication publication = {.data = HF_SLICE("1"), .offset = 7};
+    encoder->push_publication(buffer, channel, &publication);
+    expect(buffer, "{\"push\":{\"id\":2147483647,\"pub\":{\"data\":1,\"offset\":7}}}");
+    encoder->push_join(buffer, channel, &info, hf_slice(NULL, 0));
+    expect(buffer, "{\"push\":{\"id\":2147483647,\"join\":{\"info\":{\"user\":\"u\",\"client\":"
+                   "\"c\"}}}}");
+    encoder->subscribe(buffer, 3, &(struct hf_subscribe_reply){.id = 5});
+    expect(buffer, "{\"id\":3,\"subscribe\":{\"id\":5}}");
 }
 
 static void test_push_info(void **state)
 {
     struct hf_buffer *buffer = *state;
     const struct hf_client_info info = {.user = HF_SLICE(""), .client = HF_SLICE("c")};
-    encoder->push_join(buffer, HF_SLICE("ch"), &info, hf_slice(NULL, 0));
+    encoder->push_join(buffer, hf_push_channel(HF_SLICE("ch")), &info, hf_slice(NULL, 0));
     expect(buffer, "{\"push\":{\"channel\":\"ch\",\"join\":{\"info\":{\"user\":\"\",\"client\":"
                    "\"c\"}}}}");
-    encoder->push_leave(buffer, HF_SLICE("ch"), NULL,
+    encoder->push_leave(buffer, hf_push_channel(HF_SLICE("ch")), NULL,
                         HF_SLICE("{\"user\":\"u\",\"client\":\"d\"}"));
     expect(buffer, "{\"push\":{\"channel\":\"ch\",\"leave\":{\"info\":{\"user\":\"u\",\"client\":"
                    "\"d\"}}}}");
@@ -279,7 +295,7 @@ static void test_one_reservation(void **state)
     memset(data, 'x', sizeof(data));
     data[0] = data[sizeof(data) - 1] = '"';
     struct hf_wire_publication publication = {.data = hf_slice(data, sizeof(data)), .offset = 1};
-    encoder->push_publication(buffer, HF_SLICE("ch"), &publication);
+    encoder->push_publication(buffer, hf_push_channel(HF_SLICE("ch")), &publication);
     /* Were it reserved in steps, the capacity would be a multiple of an earlier one. */
     assert_int_equal(buffer->capacity, sizeof(data) + 256 + 2);
 }
@@ -291,13 +307,13 @@ static void test_full_buffer(void **state)
     struct hf_subscribe_reply result = {.epoch = HF_SLICE("e"), .recovered = true};
     struct hf_buffer whole;
     hf_buffer_init(&whole, 0);
-    encoder->push_publication(&whole, HF_SLICE("ch"), &publication);
+    encoder->push_publication(&whole, hf_push_channel(HF_SLICE("ch")), &publication);
     hf_reply_separate(encoder, &whole);
     encoder->subscribe(&whole, 1, &result);
     for (size_t max = 1; max < whole.len; max++) {
         struct hf_buffer buffer;
         hf_buffer_init(&buffer, max);
-        encoder->push_publication(&buffer, HF_SLICE("ch"), &publication);
+        encoder->push_publication(&buffer, hf_push_channel(HF_SLICE("ch")), &publication);
         hf_reply_separate(encoder, &buffer);
         encoder->subscribe(&buffer, 1, &result);
         assert_true(hf_buffer_failed(&buffer));
@@ -326,6 +342,8 @@ int main(void)
                          test_rpc_and_refresh),
         TEST_WITH_BUFFER("reply_json: publication -> zero fields left out", test_publication),
         TEST_WITH_BUFFER("reply_json: publication push -> one line", test_push_publication),
+        TEST_WITH_BUFFER("reply_json: channel with a number -> the number alone",
+                         test_push_by_number),
         TEST_WITH_BUFFER("reply_json: join and leave pushes -> info", test_push_info),
         TEST_WITH_BUFFER("reply_json: subscribe and unsubscribe pushes -> exact bytes",
                          test_push_subscription),

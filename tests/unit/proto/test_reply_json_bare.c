@@ -17,7 +17,7 @@ static void pushes_have_no_object_around_them(void **state)
     const struct hf_wire_publication publication = {.data = HF_SLICE("{\"n\":1}"), .offset = 4};
     struct hf_buffer buffer;
     hf_buffer_init(&buffer, 0);
-    bare->push_publication(&buffer, HF_SLICE("a"), &publication);
+    bare->push_publication(&buffer, hf_push_channel(HF_SLICE("a")), &publication);
     expect(&buffer, "{\"channel\":\"a\",\"pub\":{\"data\":{\"n\":1},\"offset\":4}}");
     bare->push_disconnect(&buffer, 3001, HF_SLICE("shutdown"));
     expect(&buffer, "{\"disconnect\":{\"code\":3001,\"reason\":\"shutdown\"}}");
@@ -62,7 +62,7 @@ static void an_item_is_the_publication_alone(void **state)
     const struct hf_wire_publication publication = {.data = HF_SLICE("1"), .offset = 4};
     struct hf_buffer buffer;
     hf_buffer_init(&buffer, 0);
-    hf_encoder_json_item.push_publication(&buffer, HF_SLICE("a"), &publication);
+    hf_encoder_json_item.push_publication(&buffer, hf_push_channel(HF_SLICE("a")), &publication);
     expect(&buffer, "{\"data\":1,\"offset\":4}");
     hf_buffer_fini(&buffer);
 }

@@ -76,7 +76,7 @@ static void test_by_hand(void **state)
     expect_bytes(buffer, HF_SLICE("\x0c\x08\x01\x12\x08\x08\x6b\x12\x02no\x18\x01"));
     /* push { channel "ch", pub { data 00 ff, offset 7 } } */
     struct hf_wire_publication publication = {.data = HF_SLICE("\x00\xff"), .offset = 7};
-    encoder->push_publication(buffer, HF_SLICE("ch"), &publication);
+    encoder->push_publication(buffer, hf_push_channel(HF_SLICE("ch")), &publication);
     expect_bytes(buffer, HF_SLICE("\x0e\x22\x0c\x12\x02"
                                   "ch\x22\x06\x22\x02\x00\xff\x30\x07"));
     encoder->push_disconnect(buffer, 3000, HF_SLICE("x"));
@@ -283,7 +283,7 @@ static void test_push_publication(void **state)
         .data_is_text = true, /* makes no difference here */
         .delta = true,
     };
-    encoder->push_publication(buffer, HF_SLICE("chat:main"), &publication);
+    encoder->push_publication(buffer, hf_push_channel(HF_SLICE("chat:main")), &publication);
     HfPb__ClientInfo info = HF_PB__CLIENT_INFO__INIT;
     HfPb__TextEntry tags[] = {HF_PB__TEXT_ENTRY__INIT, HF_PB__TEXT_ENTRY__INIT,
                               HF_PB__TEXT_ENTRY__INIT};
@@ -323,7 +323,7 @@ static void test_what_cannot_be_said(void **state)
         .info_raw = HF_SLICE("{\"user\":5,\"client\":\"\\ud800\",\"chan_info\":1}"),
         .tags = HF_SLICE("{\"a\":1,\"b\":\"\\ud800\",\"c\":{\"d\":\"e\"},\"f\":\"g\"}"),
     };
-    encoder->push_publication(buffer, HF_SLICE("c"), &publication);
+    encoder->push_publication(buffer, hf_push_channel(HF_SLICE("c")), &publication);
     HfPb__ClientInfo info = HF_PB__CLIENT_INFO__INIT;
     HfPb__TextEntry tag = HF_PB__TEXT_ENTRY__INIT;
     HfPb__TextEntry *items[] = {&tag};
@@ -368,7 +368,8 @@ static void test_sizes(void **state)
                     info.client = bytes_of("12345");
                     pub.info = &info;
                 }
-                encoder->push_publication(buffer, HF_SLICE("channel"), &publication);
+                encoder->push_publication(buffer, hf_push_channel(HF_SLICE("channel")),
+                                          &publication);
                 pub.data = bytes_of_slice(publication.data);
                 pub.offset = 9;
                 push.channel = bytes_of("channel");
@@ -384,14 +385,18 @@ static void test_other_pushes(void **state)
 {
     struct hf_buffer *buffer = *state;
     const struct hf_client_info info = {.user = HF_SLICE("u"), .client = HF_SLICE("c")};
-    encoder->push_join(buffer, HF_SLICE("ch"), &info, hf_slice(NULL, 0));
+    encoder->push_join(buffer, hf_push_channel(HF_SLICE("ch")), &info, hf_slice(NULL, 0));
     expect_bytes(buffer, HF_SLICE("\x10\x22\x0e\x12\x02"
                                   "ch\x2a\x08\x0a\x06\x0a\x01u\x12\x01"
                                   "c"));
-    encoder->push_leave(buffer, HF_SLICE("ch"), NULL,
+    encoder->push_leave(buffer, hf_push_channel(HF_SLICE("ch")), NULL,
                         HF_SLICE("{\"user\":\"u\",\"client\":\"c\"}"));
     expect_bytes(buffer, HF_SLICE("\x10\x22\x0e\x12\x02"
                                   "ch\x32\x08\x0a\x06\x0a\x01u\x12\x01"
+                                  "c"));
+    encoder->push_leave(buffer, (struct hf_push_channel){.name = HF_SLICE("ch"), .id = 300}, &info,
+                        hf_slice(NULL, 0));
+    expect_bytes(buffer, HF_SLICE("\x0f\x22\x0d\x08\xac\x02\x32\x08\x0a\x06\x0a\x01u\x12\x01"
                                   "c"));
     encoder->push_unsubscribe(buffer, HF_SLICE("ch"), 2500, HF_SLICE("r"));
     expect_bytes(buffer, HF_SLICE("\x0e\x22\x0c\x12\x02"
@@ -437,7 +442,7 @@ static void test_full_buffer(void **state)
     for (size_t max = 1; max < 400; max++) {
         struct hf_buffer small;
         hf_buffer_init(&small, max);
-        encoder->push_publication(&small, HF_SLICE("channel"), &publication);
+        encoder->push_publication(&small, hf_push_channel(HF_SLICE("channel")), &publication);
         has_fitted = has_fitted || !hf_buffer_failed(&small);
         assert_true(small.len <= max);
         hf_buffer_fini(&small);

@@ -39,7 +39,8 @@ static void test_rfc_example(void **state)
     /* RFC 6455, section 5.7: a single-frame masked text message */
     char bytes[] = "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
     struct hf_websocket_frame frame;
-    assert_int_equal(hf_websocket_parse(bytes, sizeof(bytes) - 1, 100, &frame), HF_WEBSOCKET_FRAME);
+    assert_int_equal(hf_websocket_parse(bytes, sizeof(bytes) - 1, 100, false, &frame),
+                     HF_WEBSOCKET_FRAME);
     assert_true(frame.fin);
     assert_int_equal(frame.opcode, HF_WEBSOCKET_TEXT);
     assert_int_equal(frame.total_len, sizeof(bytes) - 1);
@@ -61,7 +62,7 @@ static void test_lengths(void **state)
         add_frame(&stream, 0x82, hf_slice(payload, lengths[i]));
         struct hf_slice copy = exact_copy(hf_buffer_slice(&stream));
         struct hf_websocket_frame frame;
-        assert_int_equal(hf_websocket_parse((char *)copy.data, copy.len, lengths[i], &frame),
+        assert_int_equal(hf_websocket_parse((char *)copy.data, copy.len, lengths[i], false, &frame),
                          HF_WEBSOCKET_FRAME);
         assert_int_equal(frame.opcode, HF_WEBSOCKET_BINARY);
         assert_int_equal(frame.total_len, stream.len);
@@ -88,7 +89,7 @@ static void test_cut(void **state)
         for (size_t len = 0; len < stream.len; len += len < 20 ? 1 : step) {
             struct hf_slice copy = exact_copy(hf_slice(stream.data, len));
             struct hf_websocket_frame frame;
-            assert_int_equal(hf_websocket_parse((char *)copy.data, len, 100000, &frame),
+            assert_int_equal(hf_websocket_parse((char *)copy.data, len, 100000, false, &frame),
                              HF_WEBSOCKET_NEED_MORE);
             assert_true(frame.total_len > len && frame.total_len <= stream.len);
             assert_true(hf_slice_equal(copy, hf_slice(stream.data, len)));
@@ -129,7 +130,7 @@ static void test_protocol_errors(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct hf_slice copy = exact_copy(cases[i].bytes);
         struct hf_websocket_frame frame;
-        assert_int_equal(hf_websocket_parse((char *)copy.data, copy.len, 1000, &frame),
+        assert_int_equal(hf_websocket_parse((char *)copy.data, copy.len, 1000, false, &frame),
                          HF_WEBSOCKET_ERROR);
         assert_int_equal(frame.close_code, cases[i].close_code);
         assert_string_equal(frame.reason, cases[i].reason);
@@ -137,7 +138,8 @@ static void test_protocol_errors(void **state)
     }
     char huge[] = "\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff";
     struct hf_websocket_frame frame;
-    assert_int_equal(hf_websocket_parse(huge, 10, SIZE_MAX / 2, &frame), HF_WEBSOCKET_NEED_MORE);
+    assert_int_equal(hf_websocket_parse(huge, 10, SIZE_MAX / 2, false, &frame),
+                     HF_WEBSOCKET_NEED_MORE);
     assert_true(frame.total_len == (size_t)INT64_MAX + HF_WEBSOCKET_CLIENT_HEADER_MAX);
 }
 
@@ -149,7 +151,8 @@ static void test_control_has_no_limit(void **state)
     hf_buffer_init(&stream, 0);
     add_frame(&stream, 0x89, HF_SLICE("ping payload"));
     struct hf_websocket_frame frame;
-    assert_int_equal(hf_websocket_parse(stream.data, stream.len, 1, &frame), HF_WEBSOCKET_FRAME);
+    assert_int_equal(hf_websocket_parse(stream.data, stream.len, 1, false, &frame),
+                     HF_WEBSOCKET_FRAME);
     assert_int_equal(frame.opcode, HF_WEBSOCKET_PING);
     hf_buffer_fini(&stream);
 }

@@ -53,6 +53,7 @@ static inline void loop_fixture_open(struct loop_fixture *fixture,
     fixture->config.holdfast.http_header_max_bytes = 2048;
     fixture->config.holdfast.http_timeout_ms = 5000;
     fixture->config.holdfast.http_idle_timeout_ms = 5000;
+    fixture->config.holdfast.tls_handshake_timeout_ms = 5000;
     fixture->config.client.queue_max_size_bytes = 1 << 20;
     fixture->config.websocket.message_size_limit_bytes = 65536;
     fixture->config.websocket.write_timeout_ms = 1000;
@@ -84,7 +85,7 @@ static inline void loop_connect(struct loop_fixture *fixture, struct loop_client
     }
     *client = (struct loop_client){.fd = fds[0]};
     hf__loop_wake(&fixture->worker);
-    assert_int_equal(hf_connection_accept(&fixture->worker, fds[1]), 0);
+    assert_int_equal(hf_connection_accept(&fixture->worker, fds[1], HF_ENTRANCE_CLIENTS), 0);
 }
 
 static inline void loop_client_close(struct loop_client *client)
@@ -153,7 +154,7 @@ static inline void loop_turns(struct loop_fixture *fixture, int count)
 /* Turns the loop, receiving on `client` (may be NULL), until `condition`; fails after 10 s. */
 #define LOOP_UNTIL(fixture, client, condition)                                                     \
     do {                                                                                           \
-        uint64_t loop_deadline_ms = loop_now_ms() + 10000;                                         \
+        uint64_t loop_deadline_ms = loop_now_ms() + 60000;                                         \
         for (;;) {                                                                                 \
             struct loop_client *loop_receiver = (client);                                          \
             if (loop_receiver != NULL) {                                                           \

@@ -331,6 +331,30 @@ static void joins_are_told_by_force_or_to_who_asks_and_may_see_presence(void **s
     assert_false(gets_joins("closed:a", "ann", true));
 }
 
+static void channel_regex_judges_what_follows_the_namespace(void **state)
+{
+    (void)state;
+    struct loaded loaded;
+    const struct hf_config *own =
+        load_good(&loaded,
+                  "{\"channel\":{\"without_namespace\":{\"allow_subscribe_for_client\":true,"
+                  "\"channel_regex\":\"^\\\\$?[a-z]+$\"},\"namespaces\":["
+                  "{\"name\":\"any\",\"allow_subscribe_for_client\":true,\"channel_regex\":\".\"},"
+                  "{\"name\":\"hex\",\"allow_subscribe_for_client\":true,"
+                  "\"channel_regex\":\"^[0-9a-f]+$\"}]}}",
+                  NULL, NULL);
+    assert_int_equal(subscribe(own, "abc", "u"), 0);
+    assert_int_equal(subscribe(own, "a1", "u"), 107);
+    assert_int_equal(subscribe(own, "$abc", "u"), 103); /* the name is fine, but it wants a token */
+    assert_int_equal(subscribe(own, "$1", "u"), 107);
+    assert_int_equal(subscribe(own, "hex:0f", "u"), 0);
+    assert_int_equal(subscribe(own, "hex:0g", "u"), 107);
+    assert_int_equal(subscribe(own, "hex:", "u"), 107);
+    assert_int_equal(subscribe(own, "any:\xc3\xa4", "u"), 0); /* the regex says what is allowed */
+    assert_int_equal(subscribe(own, "hex:\xc3\xa4", "u"), 107);
+    unload(&loaded);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +373,7 @@ int main(void)
         cmocka_unit_test(insecure_mode_allows_all_but_what_cannot_be),
         cmocka_unit_test(positioning_and_recovery_are_forced_or_asked_for_with_a_right),
         cmocka_unit_test(presence_needs_the_feature_and_a_permission),
+        cmocka_unit_test(channel_regex_judges_what_follows_the_namespace),
         cmocka_unit_test(joins_are_told_by_force_or_to_who_asks_and_may_see_presence),
     };
     return cmocka_run_group_tests(tests, load_rules, unload_rules);

@@ -124,8 +124,8 @@ static void wrong_variable_is_refused_with_its_name(void **state)
     expect_refused("CENTRIFUGO_HTTP_SERVER_PORT=x", ARGS("CENTRIFUGO_HTTP_SERVER_PORT: \"x\""));
     expect_refused("CENTRIFUGO_ENGINE=redis",
                    ARGS("CENTRIFUGO_ENGINE: unknown", "is HOLDFAST_ENGINE_TYPE"));
-    expect_refused("HOLDFAST_PROMETHEUS_ENABLED=true",
-                   ARGS("HOLDFAST_PROMETHEUS_ENABLED: known, but not offered"));
+    expect_refused("HOLDFAST_ADMIN_ENABLED=true",
+                   ARGS("HOLDFAST_ADMIN_ENABLED: known, but not offered"));
     expect_refused("HOLDFAST_CHANNEL_NAMESPACES=[{",
                    ARGS("HOLDFAST_CHANNEL_NAMESPACES: is not valid JSON"));
     expect_refused("HOLDFAST_CHANNEL_NAMESPACES=x", ARGS("channel.namespaces[0].name", "\"x\""));

@@ -170,10 +170,10 @@ static void flat_and_nested_that_agree_are_fine(void **state)
 static void switch_of_an_older_version_for_what_is_not_offered_is_refused(void **state)
 {
     (void)state;
-    expect_error("{\"prometheus\":true}",
-                 ARGS("prometheus.enabled", "given as prometheus", "not offered"));
+    expect_error("{\"swagger\":true}", ARGS("swagger.enabled", "given as swagger", "not offered"));
     expect_error("{\"admin\":true}", ARGS("admin.enabled", "not offered"));
-    expect_error("{\"tls\":true}", ARGS("http_server.tls.enabled", "given as tls"));
+    expect_error("{\"tls_autocert\":true}",
+                 ARGS("http_server.tls_autocert.enabled", "given as tls_autocert"));
     expect_error("{\"uni_grpc\":true}", ARGS("uni_grpc.enabled"));
     expect_good("{\"sse\":true,\"http_stream\":true,\"uni_sse\":true}");
     expect_error("{\"redis_cluster_address\":[\"a:1\"]}", ARGS("engine.redis.cluster_address"));

@@ -10,21 +10,21 @@ static void key_that_asks_for_what_is_not_offered_is_refused(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"{\"admin\":{\"enabled\":true}}", "admin.enabled"},
-        {"{\"prometheus\":{\"enabled\":true}}", "prometheus.enabled"},
-        {"{\"http_server\":{\"internal_port\":\"9000\"}}", "http_server.internal_port"},
-        {"{\"http_server\":{\"tls\":{\"enabled\":true}}}", "http_server.tls.enabled"},
+        {"{\"prometheus\":{\"native_histograms\":true}}", "prometheus.native_histograms"},
+        {"{\"http_server\":{\"tls_autocert\":{\"enabled\":true}}}",
+         "http_server.tls_autocert.enabled"},
+        {"{\"http_server\":{\"internal_tls\":{\"enabled\":true}}}",
+         "http_server.internal_tls.enabled"},
         {"{\"http_server\":{\"http3\":{\"enabled\":true}}}", "http_server.http3.enabled"},
-        {"{\"client\":{\"token\":{\"jwks_public_endpoint\":\"http://h/jwks\"}}}",
-         "client.token.jwks_public_endpoint"},
-        {"{\"client\":{\"token\":{\"issuer_regex\":\"^x\"}}}", "client.token.issuer_regex"},
+        {"{\"client\":{\"user_id_http_header\":\"X-User\"}}", "client.user_id_http_header"},
         {"{\"client\":{\"proxy\":{\"connect\":{\"enabled\":true}}}}",
          "client.proxy.connect.enabled"},
-        {"{\"websocket\":{\"compression\":true}}", "websocket.compression"},
+        {"{\"websocket\":{\"decompressed_message_size_limit\":9}}",
+         "websocket.decompressed_message_size_limit"},
         {"{\"uni_websocket\":{\"join_push_messages\":true}}", "uni_websocket.join_push_messages"},
         {"{\"uni_sse\":{\"connect_code_to_http_response\":{\"enabled\":true}}}",
          "uni_sse.connect_code_to_http_response.enabled"},
         {"{\"grpc_api\":{\"enabled\":true}}", "grpc_api.enabled"},
-        {"{\"http_api\":{\"external\":true}}", "http_api.external"},
         {"{\"engine\":{\"redis\":{\"cluster_address\":[\"a:1\"]}}}",
          "engine.redis.cluster_address"},
         {"{\"engine\":{\"redis\":{\"sentinel_address\":\"a:1\"}}}",
@@ -40,9 +40,6 @@ static void key_that_asks_for_what_is_not_offered_is_refused(void **state)
          "without_namespace.publish_proxy_enabled"},
         {"{\"channel\":{\"namespaces\":[{\"name\":\"ab\",\"subscribe_proxy_enabled\":true}]}}",
          "channel.namespaces[0].subscribe_proxy_enabled"},
-        {"{\"channel\":{\"without_namespace\":{\"channel_regex\":\"^x\"}}}", "channel_regex"},
-        {"{\"channel\":{\"without_namespace\":{\"allowed_delta_types\":[\"fossil\"]}}}",
-         "allowed_delta_types"},
         {"{\"node\":{\"info_metrics_aggregate_interval\":\"10s\"}}",
          "node.info_metrics_aggregate_interval"},
     };
@@ -78,9 +75,9 @@ static void secret_of_what_is_not_offered_is_not_printed(void **state)
     (void)state;
     struct loaded loaded;
     load_all(&loaded,
-             "{\"client\":{\"token\":{\"jwks_public_endpoint\":\"hunter2\"}},"
-             "\"token_issuer_regex\":\"hunter2\"}",
-             ARGS("HOLDFAST_CLIENT_TOKEN_AUDIENCE_REGEX=hunter2",
+             "{\"client\":{\"user_id_http_header\":\"hunter2\"},"
+             "\"redis_sentinel_password\":\"hunter2\"}",
+             ARGS("HOLDFAST_CLIENT_USER_ID_HTTP_HEADER=hunter2",
                   "HOLDFAST_ENGINE_REDIS_PASSWROD=hunter2", "CENTRIFUGO_API_KEY=hunter2"),
              ARGS("--engine.redis.passwrd=hunter2", "hunter2"));
     assert_int_equal(loaded.status, HF_CONFIG_BAD_USAGE);

@@ -338,6 +338,58 @@ static void described_configuration_hides_secrets_and_can_be_loaded_again(void *
     unload(&loaded);
 }
 
+static void expressions_are_compiled_when_the_configuration_is_loaded(void **state)
+{
+    (void)state;
+    expect_error("{\"client\":{\"token\":{\"audience_regex\":\"a(\"}}}",
+                 ARGS("client.token.audience_regex", "no regular expression", "at character 2"));
+    expect_error("{\"client\":{\"subscription_token\":{\"issuer_regex\":\"[\"}}}",
+                 ARGS("client.subscription_token.issuer_regex", "no regular expression"));
+    expect_error("{\"client\":{\"token\":{\"issuer_regex\":\"a\",\"issuer\":\"a\"}}}",
+                 ARGS("client.token.issuer_regex", "issuer", "exclude each other"));
+    expect_error("{\"channel\":{\"without_namespace\":{\"channel_regex\":\"+\"}}}",
+                 ARGS("channel.without_namespace.channel_regex", "no regular expression"));
+    expect_error("{\"channel\":{\"namespaces\":[{\"name\":\"ab\",\"channel_regex\":\"(?<\"}]}}",
+                 ARGS("channel.namespaces[0] (ab).channel_regex", "no regular expression"));
+    struct loaded loaded;
+    const struct hf_config *config =
+        load_good(&loaded,
+                  "{\"client\":{\"token\":{\"audience_regex\":\"^a\",\"issuer_regex\":\"b$\"}},"
+                  "\"channel\":{\"namespaces\":[{\"name\":\"ab\",\"channel_regex\":\"^c$\"}]}}",
+                  NULL, NULL);
+    assert_non_null(config->client.token.audience_pattern);
+    assert_non_null(config->client.token.issuer_pattern);
+    assert_null(config->client.subscription_token.audience_pattern);
+    assert_non_null(config->channel.namespaces[0].channel_pattern);
+    assert_null(config->channel.without_namespace.channel_pattern);
+    unload(&loaded);
+}
+
+static void delta_options_are_checked(void **state)
+{
+    (void)state;
+    expect_error(
+        "{\"channel\":{\"without_namespace\":{\"allowed_delta_types\":[\"fossil\",\"zip\"],"
+        "\"history_size\":1,\"history_ttl\":\"1s\"}}}",
+        ARGS("channel.without_namespace", "allowed_delta_types", "\"zip\"", "fossil"));
+    expect_warning("{\"channel\":{\"without_namespace\":{\"allowed_delta_types\":[\"fossil\"]}}}",
+                   ARGS("no effect without history_size"));
+    expect_warning("{\"channel\":{\"namespaces\":[{\"name\":\"ab\",\"delta_publish\":true,"
+                   "\"history_size\":1,\"history_ttl\":\"1s\"}]}}",
+                   ARGS("channel.namespaces[0] (ab)", "no effect without allowed_delta_types"));
+    struct loaded loaded;
+    const struct hf_config *config =
+        load_good(&loaded,
+                  "{\"channel\":{\"namespaces\":[{\"name\":\"ab\",\"delta_publish\":true,"
+                  "\"allowed_delta_types\":[\"fossil\"],\"allow_tags_filter\":true,"
+                  "\"history_size\":1,\"history_ttl\":\"1s\"}]}}",
+                  NULL, NULL);
+    assert_int_equal(config->channel.namespaces[0].allowed_delta_types.count, 1);
+    assert_true(config->channel.namespaces[0].delta_publish);
+    assert_true(config->channel.namespaces[0].allow_tags_filter);
+    unload(&loaded);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +411,8 @@ int main(void)
         cmocka_unit_test(token_options_are_checked_without_being_quoted),
         cmocka_unit_test(open_doors_are_warned_about),
         cmocka_unit_test(values_of_the_whole_channel_section_are_filled_in),
+        cmocka_unit_test(expressions_are_compiled_when_the_configuration_is_loaded),
+        cmocka_unit_test(delta_options_are_checked),
         cmocka_unit_test(described_configuration_hides_secrets_and_can_be_loaded_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -269,7 +269,7 @@ static void more_queued_than_the_limit_closes_with_3008_and_sends_no_more(void *
     assert_int_equal(test.closed, 1);
     assert_int_equal(test.close_code, 3008);
     assert_true(client.len < 100000);
-    assert_int_equal(hf_counter_read(&test.fixture.worker.counters.slow_disconnects), 1);
+    assert_int_equal(hf_counter_read(&test.fixture.worker.counters.disconnects[8]), 1);
     loop_client_close(&client);
 }
 

@@ -109,7 +109,7 @@ static void an_empty_address_takes_ipv4_and_ipv6(void **state)
     socklen_t len = sizeof(address);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
     bool has_v6 = address.ss_family == AF_INET6; /* not in a container without IPv6 */
-    struct hf_listener *listener = hf_listener_open(&test.fixture.worker, fd);
+    struct hf_listener *listener = hf_listener_open(&test.fixture.worker, fd, HF_ENTRANCE_CLIENTS);
     assert_non_null(listener);
     int v4 = connect_to(AF_INET, port);
     LOOP_UNTIL(&test.fixture, NULL, test.opened == 1);
@@ -134,7 +134,7 @@ static void a_storm_of_connections_is_accepted_over_several_turns(void **state)
     for (int i = 0; i < STORM; i++) {
         clients[i] = connect_to(AF_INET, port);
     }
-    struct hf_listener *listener = hf_listener_open(&test.fixture.worker, fd);
+    struct hf_listener *listener = hf_listener_open(&test.fixture.worker, fd, HF_ENTRANCE_CLIENTS);
     assert_non_null(listener);
     while (test.opened == 0) {
         loop_turns(&test.fixture, 1);
@@ -167,7 +167,7 @@ static void without_descriptors_it_pauses_and_goes_on_when_there_are_some(void *
     uint16_t port = 0;
     int fd;
     assert_int_equal(hf_listener_bind("127.0.0.1", &port, &fd, 1, reason, sizeof(reason)), 0);
-    struct hf_listener *listener = hf_listener_open(&test.fixture.worker, fd);
+    struct hf_listener *listener = hf_listener_open(&test.fixture.worker, fd, HF_ENTRANCE_CLIENTS);
     assert_non_null(listener);
     struct rlimit old;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);

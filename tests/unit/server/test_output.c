@@ -49,7 +49,7 @@ static void one_frame_needs_no_ring(void **state)
     assert_int_equal(output.bytes, 3);
     uint64_t written = 0;
     uint64_t calls = 0;
-    assert_int_equal(hf_output_write(&output, fds[0], &written, &calls), HF_OUTPUT_EMPTY);
+    assert_int_equal(hf_output_write(&output, fds[0], NULL, &written, &calls), HF_OUTPUT_EMPTY);
     assert_int_equal(written, 3);
     assert_int_equal(calls, 1);
     close(fds[0]);
@@ -68,7 +68,7 @@ static void sixty_four_frames_go_out_in_one_call_and_the_ring_is_freed(void **st
     assert_non_null(output.ring);
     uint64_t written = 0;
     uint64_t calls = 0;
-    assert_int_equal(hf_output_write(&output, fds[0], &written, &calls), HF_OUTPUT_EMPTY);
+    assert_int_equal(hf_output_write(&output, fds[0], NULL, &written, &calls), HF_OUTPUT_EMPTY);
     assert_int_equal(written, 64);
     assert_int_equal(calls, 1);
     assert_null(output.ring);
@@ -99,7 +99,8 @@ static void every_byte_arrives_once_and_in_order_through_a_tiny_socket(void **st
         hf_frame_unref(frame);
         uint64_t written = 0;
         uint64_t calls = 0;
-        was_blocked |= hf_output_write(&output, fds[0], &written, &calls) == HF_OUTPUT_BLOCKED;
+        was_blocked |=
+            hf_output_write(&output, fds[0], NULL, &written, &calls) == HF_OUTPUT_BLOCKED;
         char data[700];
         ssize_t got = read(fds[1], data, sizeof(data));
         for (ssize_t i = 0; i < got; i++) {
@@ -111,7 +112,7 @@ static void every_byte_arrives_once_and_in_order_through_a_tiny_socket(void **st
     while (received < pushed) {
         uint64_t written = 0;
         uint64_t calls = 0;
-        hf_output_write(&output, fds[0], &written, &calls);
+        hf_output_write(&output, fds[0], NULL, &written, &calls);
         char data[700];
         ssize_t got = read(fds[1], data, sizeof(data));
         assert_true(got > 0);
@@ -136,7 +137,7 @@ static void a_peer_that_has_gone_is_a_failure(void **state)
     push_text(&output, "nobody");
     uint64_t written = 0;
     uint64_t calls = 0;
-    assert_int_equal(hf_output_write(&output, fds[0], &written, &calls), HF_OUTPUT_FAILED);
+    assert_int_equal(hf_output_write(&output, fds[0], NULL, &written, &calls), HF_OUTPUT_FAILED);
     hf_output_clear(&output);
     close(fds[0]);
 }

@@ -1,0 +1,25 @@
+#include "pace.h"
+
+uint64_t hf_pace_begin(struct hf_pace *pace, uint64_t now_us)
+{
+    if (now_us < pace->rests_until_us) {
+        return pace->rests_until_us - now_us;
+    }
+    if (pace->began_us == 0) {
+        pace->began_us = now_us;
+    }
+    return 0;
+}
+
+void hf_pace_end(struct hf_pace *pace, uint64_t now_us)
+{
+    if (pace->began_us == 0) {
+        return;
+    }
+    uint64_t spent_us = now_us - pace->began_us;
+    pace->began_us = 0;
+    if (spent_us >= HF_PACE_REST_MIN_US) {
+        pace->rests_until_us =
+            now_us + (spent_us < HF_PACE_REST_MAX_US ? spent_us : HF_PACE_REST_MAX_US);
+    }
+}

@@ -1,0 +1,79 @@
+#include "pace.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define NOW 1000000u
+
+static void test_first_delivery_goes_at_once(void **state)
+{
+    (void)state;
+    struct hf_pace pace = {0};
+    assert_int_equal(hf_pace_begin(&pace, NOW), 0);
+}
+
+static void test_turn_without_deliveries_is_no_reason_to_rest(void **state)
+{
+    (void)state;
+    struct hf_pace pace = {0};
+    hf_pace_end(&pace, NOW);
+    assert_int_equal(hf_pace_begin(&pace, NOW), 0);
+}
+
+static void test_short_turn_is_followed_by_no_rest(void **state)
+{
+    (void)state;
+    struct hf_pace pace = {0};
+    hf_pace_begin(&pace, NOW);
+    hf_pace_end(&pace, NOW + HF_PACE_REST_MIN_US - 1);
+    assert_int_equal(hf_pace_begin(&pace, NOW + HF_PACE_REST_MIN_US - 1), 0);
+}
+
+static void test_long_turn_is_followed_by_as_long_a_rest(void **state)
+{
+    (void)state;
+    struct hf_pace pace = {0};
+    hf_pace_begin(&pace, NOW);
+    hf_pace_end(&pace, NOW + 3000);
+    assert_int_equal(hf_pace_begin(&pace, NOW + 3000), 3000);
+    assert_int_equal(hf_pace_begin(&pace, NOW + 5999), 1);
+    assert_int_equal(hf_pace_begin(&pace, NOW + 6000), 0);
+}
+
+/* Turns without deliveries in between neither lengthen nor end it. */
+static void test_rest_goes_on_over_other_turns(void **state)
+{
+    (void)state;
+    struct hf_pace pace = {0};
+    hf_pace_begin(&pace, NOW);
+    hf_pace_end(&pace, NOW + 3000);
+    hf_pace_end(&pace, NOW + 4000);
+    assert_int_equal(hf_pace_begin(&pace, NOW + 4000), 2000);
+    hf_pace_end(&pace, NOW + 5000);
+    assert_int_equal(hf_pace_begin(&pace, NOW + 6000), 0);
+}
+
+static void test_very_long_turn_is_followed_by_the_longest_rest(void **state)
+{
+    (void)state;
+    struct hf_pace pace = {0};
+    hf_pace_begin(&pace, NOW);
+    hf_pace_end(&pace, NOW + 500000);
+    assert_int_equal(hf_pace_begin(&pace, NOW + 500000), HF_PACE_REST_MAX_US);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_first_delivery_goes_at_once),
+        cmocka_unit_test(test_turn_without_deliveries_is_no_reason_to_rest),
+        cmocka_unit_test(test_short_turn_is_followed_by_no_rest),
+        cmocka_unit_test(test_long_turn_is_followed_by_as_long_a_rest),
+        cmocka_unit_test(test_rest_goes_on_over_other_turns),
+        cmocka_unit_test(test_very_long_turn_is_followed_by_the_longest_rest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
