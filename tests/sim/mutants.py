@@ -107,7 +107,7 @@ MUTANTS = (
     mutant("rollback-trimmed", "a place that is gone proves nothing, even if what remains would follow it",
            ("stream.c", "    if (must_prove && result->page != NULL &&", "    if (false && result->page != NULL &&")),
     mutant("life-unread", "a place that is gone is trusted whoever has published since",
-           ("stream.c", "result->admitted_life == stream->in_step_life;", "true;")),
+           ("stream.c", "(admitted == stream->in_step_life || admitted == stream->held_life);", "true;")),
     mutant("known-ignored", "what was acknowledged here but not heard is not asked for",
            ("stream.c", "    if (lacks_known(stream, result)) {", "    if (false) {")),
     mutant("older-epoch", "a life of the stream that had ended is believed",
