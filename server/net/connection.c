@@ -14,6 +14,7 @@
 
 #include "codes.h"
 #include "net/output.h"
+#include "net/send_batch.h"
 #include "net/tls.h"
 #include "net/worker_loop.h"
 
@@ -374,15 +375,11 @@ static void update_interest(struct hf_connection *connection)
 
 /* --- writing -------------------------------------------------------------------------------- */
 
-static void write_output(struct hf_connection *connection)
+/* What has become of the queue, of which `written` bytes have just gone out. */
+static void settle_output(struct hf_connection *connection, enum hf_output_result result,
+                          uint64_t written)
 {
-    struct hf_worker_counters *counters = &connection->worker->counters;
-    uint64_t written = 0;
-    uint64_t calls = 0;
-    enum hf_output_result result = hf_output_write(
-        &connection->output, event_get_fd(&connection->event), connection->tls, &written, &calls);
-    hf_counter_add(&counters->bytes_out, written);
-    hf_counter_add(&counters->writes, calls);
+    hf_counter_add(&connection->worker->counters.bytes_out, written);
     if (result == HF_OUTPUT_FAILED) {
         close_now(connection, HF_DISCONNECT_CONNECTION_CLOSED);
         return;
@@ -395,6 +392,39 @@ static void write_output(struct hf_connection *connection)
         set_io_deadline(connection, UINT64_MAX);
     } else if (written > 0 || connection->io_deadline_ms == UINT64_MAX) {
         set_io_deadline(connection, connection->worker->now_ms + connection->write_timeout_ms);
+    }
+}
+
+/* Writes what the kernel takes; `written` bytes have gone out before. */
+static void write_rest(struct hf_connection *connection, uint64_t written)
+{
+    uint64_t calls = 0;
+    enum hf_output_result result = hf_output_write(
+        &connection->output, event_get_fd(&connection->event), connection->tls, &written, &calls);
+    hf_counter_add(&connection->worker->counters.writes, calls);
+    settle_output(connection, result, written);
+}
+
+static void write_output(struct hf_connection *connection)
+{
+    write_rest(connection, 0);
+}
+
+/* A batch has sent the queue's first frames. */
+static void on_sent(void *owner, ssize_t result)
+{
+    struct hf_connection *connection = owner;
+    if (result >= 0) {
+        hf_output_take(&connection->output, (size_t)result);
+        if (connection->output.count > 0) {
+            write_rest(connection, (uint64_t)result);
+        } else {
+            settle_output(connection, HF_OUTPUT_EMPTY, (uint64_t)result);
+        }
+    } else if (result == -EINTR) {
+        write_output(connection);
+    } else {
+        settle_output(connection, result == -EAGAIN ? HF_OUTPUT_BLOCKED : HF_OUTPUT_FAILED, 0);
     }
 }
 
@@ -463,23 +493,71 @@ static void dispose(struct hf_connection *connection)
     free(connection);
 }
 
-static void do_work(struct hf_connection *connection)
+static bool can_write(const struct hf_connection *connection)
+{
+    return connection->state_now != CONNECTION_CLOSED && connection->output.count > 0 &&
+           !connection->is_blocked;
+}
+
+static bool can_take_waiting(const struct hf_connection *connection)
+{
+    return connection->has_waiting_input && takes_input(connection);
+}
+
+static bool can_tell_drained(const struct hf_connection *connection)
+{
+    return connection->wants_drain && connection->output.count == 0 &&
+           connection->state_now == CONNECTION_OPEN;
+}
+
+/* What a connection has to do before it writes. */
+static void begin_work(struct hf_connection *connection)
 {
     if (connection->wants_later && connection->state_now != CONNECTION_CLOSED) {
         connection->wants_later = false;
         connection->driver->on_later(connection);
     }
-    if (connection->has_waiting_input && takes_input(connection)) {
+    if (can_take_waiting(connection)) {
         connection->has_waiting_input = false;
         if (connection->input != NULL) {
             deliver_kept(connection);
         }
     }
-    if (connection->output.count > 0 && !connection->is_blocked) {
-        write_output(connection);
+}
+
+static void run_batch(struct hf_worker *worker)
+{
+    hf_counter_add(&worker->counters.writes, hf_send_batch_run(worker->priv->batch, on_sent));
+}
+
+/* No callbacks run here, so the queues stay as they are until the batch has been sent. */
+static void write_all(struct hf_worker *worker, struct hf_connection *first)
+{
+    struct hf_send_batch *batch = worker->priv->batch;
+    for (struct hf_connection *at = first; at != NULL; at = at->next_work) {
+        if (!can_write(at)) {
+            continue;
+        }
+        int fd = event_get_fd(&at->event);
+        if (at->tls != NULL) {
+            write_output(at);
+        } else if (!hf_send_batch_add(batch, fd, &at->output, at)) {
+            run_batch(worker);
+            (void)hf_send_batch_add(batch, fd, &at->output, at); /* it is empty now */
+        }
     }
-    if (connection->wants_drain && connection->output.count == 0 &&
-        connection->state_now == CONNECTION_OPEN) {
+    run_batch(worker);
+}
+
+/* What is to be done after writing; what that brings anew waits for the next pass. */
+static void end_work(struct hf_connection *connection)
+{
+    if (connection->state_now == CONNECTION_CLOSED) {
+        dispose(connection); /* still has_work: last words must not put it on the list again */
+        return;
+    }
+    connection->has_work = false;
+    if (can_tell_drained(connection)) {
         connection->wants_drain = false;
         connection->driver->on_drained(connection);
     }
@@ -487,22 +565,24 @@ static void do_work(struct hf_connection *connection)
     if (connection->state_now != CONNECTION_CLOSED) {
         update_interest(connection);
     }
+    if (connection->state_now != CONNECTION_CLOSED &&
+        (connection->wants_later || can_take_waiting(connection) || can_write(connection) ||
+         can_tell_drained(connection))) {
+        add_work(connection);
+    }
 }
 
 void hf__connections_work(struct hf_worker *worker)
 {
     struct hf_connection *connection = worker->priv->with_work;
     worker->priv->with_work = NULL;
+    for (struct hf_connection *at = connection; at != NULL; at = at->next_work) {
+        begin_work(at);
+    }
+    write_all(worker, connection);
     while (connection != NULL) {
         struct hf_connection *next = connection->next_work;
-        connection->has_work = false;
-        if (connection->state_now != CONNECTION_CLOSED) {
-            do_work(connection);
-        } else {
-            /* A driver's last words must not put a dying connection on the list again. */
-            connection->has_work = true;
-            dispose(connection);
-        }
+        end_work(connection);
         connection = next;
     }
 }

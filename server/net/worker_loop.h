@@ -21,6 +21,7 @@
 struct event;
 struct hf_admission;
 struct hf_http_route;
+struct hf_send_batch;
 
 #define HF_LOOP_SCRATCH_BYTES ((size_t)128 * 1024) /* one read at most */
 
@@ -41,6 +42,7 @@ struct hf_worker_private {
     bool is_draining;                  /* answers are the last of their connections */
     uint64_t awaited;                  /* connections from before draining that are still there */
     char *scratch;                     /* HF_LOOP_SCRATCH_BYTES */
+    struct hf_send_batch *batch;       /* for the end of the turn; empty otherwise */
     struct hf_connection *connections; /* all, linked by connection->next */
     struct hf_connection *with_work;   /* for the end of the turn, by connection->next_work */
 };
