@@ -21,6 +21,7 @@
 enum {
     DEFAULT_WRITE_TIMEOUT_MS = 10000,
     REFUSAL_LINGER_MS = 2000, /* for a peer without TLS to take its answer */
+    CACHE_LINE = 64,
 };
 
 enum connection_state {
@@ -30,28 +31,22 @@ enum connection_state {
     CONNECTION_CLOSED,    /* on_closed and the memory's end come with the end of the turn */
 };
 
+/* What a delivery touches is together: with many connections, each further cache line is one more
+ * wait for memory. */
 struct hf_connection {
-    struct event event; /* holds the descriptor */
+    struct event event;
     struct hf_wheel_entry timer;
+    /* hot */
     struct hf_worker *worker;
-    const struct hf_connection_driver *driver;
-    void *state; /* the driver's */
-    struct hf_connection *next;
-    struct hf_connection **link;     /* what points here in worker->priv->connections */
+    void *state;                     /* the driver's */
     struct hf_connection *next_work; /* in worker->priv->with_work while has_work */
-    SSL *tls;                        /* owned; NULL: the socket as it is */
-    struct hf_output output;
-    size_t queue_max;  /* bytes; 0: no limit */
-    char *input;       /* owned; what the driver has left unconsumed; NULL: nothing */
-    size_t input_len;  /* bytes */
-    size_t input_size; /* allocated */
-    uint64_t driver_deadline_ms;
     uint64_t io_deadline_ms; /* open: the stalled write; closing: its end. UINT64_MAX: none */
-    uint32_t write_timeout_ms;
-    uint16_t close_code;
+    SSL *tls;                /* owned; NULL: the socket as it is */
+    struct hf_output output;
+    size_t queue_max; /* bytes; 0: no limit */
+    int fd;
     uint8_t state_now; /* enum connection_state */
     uint8_t interest;  /* EV_READ, EV_WRITE as registered */
-    uint8_t entrance;  /* enum hf_entrance */
     bool has_work : 1;
     bool is_shaking : 1; /* the TLS handshake is not done: the driver has not begun */
     bool is_reading : 1; /* the driver wants input */
@@ -62,7 +57,22 @@ struct hf_connection {
     bool is_awaited : 1;        /* was open when draining began */
     bool has_waiting_input : 1; /* reading is on again: the driver gets `input` */
     bool was_disturbed : 1;     /* something came that is not to be read for the moment */
+    /* the rest */
+    uint16_t close_code;
+    uint8_t entrance; /* enum hf_entrance */
+    uint32_t write_timeout_ms;
+    const struct hf_connection_driver *driver;
+    struct hf_connection *next;
+    struct hf_connection **link; /* what points here in worker->priv->connections */
+    char *input;                 /* owned; what the driver has left unconsumed; NULL: nothing */
+    size_t input_len;            /* bytes */
+    size_t input_size;           /* allocated */
+    uint64_t driver_deadline_ms;
 };
+
+#define HOT_BEGIN offsetof(struct hf_connection, worker)
+#define HOT_END   offsetof(struct hf_connection, close_code)
+_Static_assert(HOT_END - HOT_BEGIN <= 2 * CACHE_LINE, "what a delivery touches is together");
 
 static void add_work(struct hf_connection *connection)
 {
@@ -183,7 +193,7 @@ static ssize_t read_socket(struct hf_connection *connection, bool *is_over)
         {.iov_base = connection->input + connection->input_len, .iov_len = room},
         {.iov_base = scratch, .iov_len = HF_LOOP_SCRATCH_BYTES},
     };
-    evutil_socket_t fd = event_get_fd(&connection->event);
+    int fd = connection->fd;
     *is_over = false;
     if (connection->tls != NULL) {
         return hf_tls_readv(connection->tls, vectors, 2, is_over);
@@ -359,14 +369,13 @@ static void update_interest(struct hf_connection *connection)
     if (interest == connection->interest) {
         return;
     }
-    evutil_socket_t fd = event_get_fd(&connection->event);
     event_del(&connection->event);
     connection->interest = (uint8_t)interest;
     if (interest == 0) {
         return;
     }
-    event_assign(&connection->event, connection->worker->base, fd, (short)(interest | EV_PERSIST),
-                 on_event, connection);
+    event_assign(&connection->event, connection->worker->base, connection->fd,
+                 (short)(interest | EV_PERSIST), on_event, connection);
     if (event_add(&connection->event, NULL) != 0) {
         connection->interest = 0;
         close_now(connection, HF_DISCONNECT_SERVER_ERROR);
@@ -399,8 +408,8 @@ static void settle_output(struct hf_connection *connection, enum hf_output_resul
 static void write_rest(struct hf_connection *connection, uint64_t written)
 {
     uint64_t calls = 0;
-    enum hf_output_result result = hf_output_write(
-        &connection->output, event_get_fd(&connection->event), connection->tls, &written, &calls);
+    enum hf_output_result result =
+        hf_output_write(&connection->output, connection->fd, connection->tls, &written, &calls);
     hf_counter_add(&connection->worker->counters.writes, calls);
     settle_output(connection, result, written);
 }
@@ -462,7 +471,7 @@ static void finish_output(struct hf_connection *connection)
     if (connection->tls != NULL) {
         hf_tls_finish(connection->tls);
     }
-    if (connection->saw_end || shutdown(event_get_fd(&connection->event), SHUT_WR) != 0) {
+    if (connection->saw_end || shutdown(connection->fd, SHUT_WR) != 0) {
         close_now(connection, connection->close_code);
         return;
     }
@@ -471,10 +480,9 @@ static void finish_output(struct hf_connection *connection)
 
 static void dispose(struct hf_connection *connection)
 {
-    evutil_socket_t fd = event_get_fd(&connection->event);
     event_del(&connection->event);
     SSL_free(connection->tls);
-    close(fd);
+    close(connection->fd);
     if (connection->is_shaking) {
         hf_counter_add(&connection->worker->counters.tls_failures, 1);
     }
@@ -538,12 +546,11 @@ static void write_all(struct hf_worker *worker, struct hf_connection *first)
         if (!can_write(at)) {
             continue;
         }
-        int fd = event_get_fd(&at->event);
         if (at->tls != NULL) {
             write_output(at);
-        } else if (!hf_send_batch_add(batch, fd, &at->output, at)) {
+        } else if (!hf_send_batch_add(batch, at->fd, &at->output, at)) {
             run_batch(worker);
-            (void)hf_send_batch_add(batch, fd, &at->output, at); /* it is empty now */
+            (void)hf_send_batch_add(batch, at->fd, &at->output, at); /* it is empty now */
         }
     }
     run_batch(worker);
@@ -610,6 +617,13 @@ void hf__connections_close(struct hf_worker *worker, unsigned code)
     }
 }
 
+void hf_connection_prefetch(const struct hf_connection *connection)
+{
+    const char *hot = (const char *)connection + HOT_BEGIN;
+    __builtin_prefetch(hot, 1);
+    __builtin_prefetch(hot + CACHE_LINE, 1);
+}
+
 size_t hf__connection_size(void)
 {
     return sizeof(struct hf_connection);
@@ -631,6 +645,7 @@ static struct hf_connection *new_connection(struct hf_worker *worker, int fd, SS
         return NULL;
     }
     connection->worker = worker;
+    connection->fd = fd;
     connection->timer.callback = on_timer;
     connection->driver_deadline_ms = UINT64_MAX;
     connection->io_deadline_ms = UINT64_MAX;
