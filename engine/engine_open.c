@@ -130,6 +130,7 @@ static int open_fence(struct hf_engine *engine)
         .peer_timeout_ms = engine->config.node_timeout_ms,
         .hello_ms = engine->config.store == HF_STORE_MEMORY ? 0 : FENCE_HELLO_MS,
         .heartbeat_ms = engine->config.node_timeout_ms / 3,
+        .deaf_ms = engine->config.node_timeout_ms * 2 / 3,
         .peers_max = FENCE_PEERS_MAX,
     };
     while (config.self == 0) {

@@ -38,7 +38,7 @@ enum hf_api_error_mode {
     HF_API_ERROR_MODE_TRANSPORT, /* mapped HTTP status, body is the bare error object */
 };
 
-/* How a client recovers; the peer's mode "cache" is not offered yet. */
+/* How a client recovers. */
 enum hf_recovery_mode {
     HF_RECOVERY_MODE_STREAM, /* option values "" and "stream" */
     HF_RECOVERY_MODE_CACHE,  /* "cache": the newest publication is all that counts */
@@ -178,7 +178,6 @@ struct hf_config_client {
     uint32_t history_max_publication_limit;  /* per history call; 0 = no limit */
     uint32_t recovery_max_publication_limit; /* per recovery; 0 = all that the stream holds */
     int64_t presence_update_interval_ms;     /* at least 1 s; below presence_ttl_ms */
-    uint32_t concurrency;                    /* 0 or 1: commands run one after another */
     bool insecure;
     bool allow_anonymous_connect_without_token;
     bool disallow_anonymous_connection_tokens;

@@ -178,8 +178,6 @@ const struct hf_option hf__options[] = {
     DURATION("client.presence_update_interval", AT(client.presence_update_interval_ms), "27s",
              SECOND, 24 * HOUR, 0,
              "time between refreshes of a client's presence; shorter than engine.redis.presence_ttl"),
-    INT("client.concurrency", AT(client.concurrency), "0", 0, 1, 0,
-        "0 or 1: commands of a connection run one after another; more is not offered"),
     FLAG("client.insecure", AT(client.insecure), "false",
          "no tokens and no permissions: for development only"),
     FLAG("client.allow_anonymous_connect_without_token",

@@ -20,6 +20,7 @@ static uint64_t monotonic_ms(void)
 
 void hf__loop_wake(struct hf_worker *worker)
 {
+    hf_gather_event(&worker->priv->gather);
     if (!worker->priv->is_awake) {
         worker->priv->is_awake = true;
         worker->now_ms = monotonic_ms();
@@ -52,6 +53,16 @@ static void arm_timer(struct hf_worker *worker)
     }
 }
 
+/* At the beginning of a turn, so that nobody takes it for work of the one before. */
+static void rest(struct hf_worker_private *priv)
+{
+    if (priv->rest_us > 0) {
+        const struct timespec time = {.tv_nsec = (long)priv->rest_us * 1000};
+        (void)nanosleep(&time, NULL); /* cut short by a signal is well, too */
+    }
+}
+
+/* Ends what the callbacks have begun. */
 static void end_turn(struct hf_worker *worker)
 {
     struct hf_worker_private *priv = worker->priv;
@@ -64,12 +75,15 @@ static void end_turn(struct hf_worker *worker)
             priv->on_turn_end(worker);
         }
     }
+    uint32_t rest_us = hf_gather_end_turn(&priv->gather, worker->now_ms);
     arm_timer(worker);
     priv->is_awake = false;
+    priv->rest_us = priv->with_work == NULL ? rest_us : 0;
 }
 
 void hf__loop_turn(struct hf_worker *worker)
 {
+    rest(worker->priv);
     int flags = EVLOOP_ONCE | (worker->priv->with_work != NULL ? EVLOOP_NONBLOCK : 0);
     event_base_loop(worker->base, flags);
     hf__loop_wake(worker);

@@ -56,7 +56,8 @@ struct hf_token_claims {
     struct hf_slice info;   /* raw JSON; empty = absent */
     struct hf_slice meta;   /* raw JSON object; never sent; empty = absent */
     int64_t expire_at_s;    /* when the connection or subscription ends, since 1970; 0 = never */
-    /* subscription: `sub`, its channel not empty; connection: `subs`, each channel once */
+    /* subscription: `sub`, its channel not empty; connection: `subs`, or
+     * `channels` where subs names none; each channel once */
     struct hf_token_sub sub;
     struct hf_token_sub *subs; /* arena */
     size_t subs_count;
