@@ -368,6 +368,7 @@ static void *run_worker(void *context)
     }
     bool is_open = open_parts(thread);
     tell_start(thread, is_open ? HF_OK : HF_ENOMEM);
+    thread->pace.rest_max_us = (uint64_t)worker->config->holdfast.delivery_rest_max_ms * 1000;
     while (is_open && !thread->is_stopping) {
         hf__loop_turn(worker);
         hf_pace_end(&thread->pace, monotonic_us());

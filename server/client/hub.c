@@ -18,6 +18,7 @@
 
 #define BUCKETS_MIN  64u
 #define ARENA_FACTOR 64u
+#define PREFETCH_MAX 16u
 
 struct hf_hub {
     struct hf_worker *worker;
@@ -345,7 +346,7 @@ void hf_hub_send(const struct hf_subscription *subscription, struct hf_frame *fr
     send_one(subscription->entry, session->transport, session->connection, frame, position);
 }
 
-/* One framing's share of a plain fan-out. */
+/* One framing's share of a plain fan-out; `first` is a transport of it. */
 static enum hf_publication_frame_result send_to(struct hf_hub_entry *entry,
                                                 const struct hf_transport *first,
                                                 struct hf_publication *publication)
@@ -371,29 +372,37 @@ static enum hf_publication_frame_result send_to(struct hf_hub_entry *entry,
     return HF_PUBLICATION_FRAME_OK;
 }
 
-/* A transport of that framing among the plain live subscribers, or NULL. */
-static const struct hf_transport *find_transport(const struct hf_hub_entry *entry, unsigned framing)
+/* For each framing a transport of it among the plain live subscribers, or NULL. Their connections
+ * are on their way from memory meanwhile, as far as it makes sense to fetch ahead. */
+static void find_transports(const struct hf_hub_entry *entry,
+                            const struct hf_transport *transports[HF_FRAMINGS])
 {
+    for (unsigned framing = 0; framing < HF_FRAMINGS; framing++) {
+        transports[framing] = NULL;
+    }
     for (uint32_t i = 0; i < entry->plain; i++) {
-        if (entry->subscribers[i].transport->framing == framing) {
-            return entry->subscribers[i].transport;
+        const struct hf_hub_subscriber *subscriber = &entry->subscribers[i];
+
+        transports[subscriber->transport->framing] = subscriber->transport;
+        if (i < PREFETCH_MAX) {
+            hf_connection_prefetch(subscriber->connection);
         }
     }
-    return NULL;
 }
 
 void hf_hub_on_publication(void *watch_context, struct hf_publication *publication)
 {
     struct hf_hub_entry *entry = watch_context;
+    const struct hf_transport *transports[HF_FRAMINGS];
 
     entry_pin(entry);
+    find_transports(entry, transports);
     hf_hub_flush(entry->hub); /* a subscribe reply must not be overtaken */
     for (unsigned framing = 0; framing < HF_FRAMINGS; framing++) {
-        const struct hf_transport *transport = find_transport(entry, framing);
         enum hf_publication_frame_result result = HF_PUBLICATION_FRAME_OK;
 
-        if (transport != NULL) {
-            result = send_to(entry, transport, publication);
+        if (transports[framing] != NULL) {
+            result = send_to(entry, transports[framing], publication);
         }
         /* Who could not be given this publication must not be given later ones. */
         if (result == HF_PUBLICATION_FRAME_UNFIT) {

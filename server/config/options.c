@@ -442,6 +442,10 @@ const struct hf_option hf__options[] = {
              0, "time that a kept-alive connection may wait for its next request"),
     DURATION("holdfast.tls_handshake_timeout", AT(holdfast.tls_handshake_timeout_ms), "10s", 1, HOUR,
              0, "time in which a TLS handshake must be done"),
+    DURATION("holdfast.delivery_rest_max", AT(holdfast.delivery_rest_max_ms), "8ms", 0, SECOND, 0,
+             "longest time that publications gather after a long fan-out; 0 = none"),
+    FLAG("holdfast.io_uring", AT(holdfast.io_uring), "true",
+         "write to many sockets with one system call where the kernel permits it"),
 };
 
 const struct hf_option hf__channel_options[] = {

@@ -72,6 +72,8 @@ struct hf_worker *hf_connection_worker(const struct hf_connection *connection);
  * no memory closes it with 3004. Ignored after close. Never calls the driver before it returns. */
 void hf_connection_send(struct hf_connection *connection, struct hf_frame *frame);
 void hf_connection_set_queue_max(struct hf_connection *connection, size_t bytes);
+/* Has the processor fetch what hf_connection_send is going to need. */
+void hf_connection_prefetch(const struct hf_connection *connection);
 size_t hf_connection_queued(const struct hf_connection *connection);
 /* on_drained follows, on this turn at the earliest, also when nothing is queued. */
 void hf_connection_want_drain(struct hf_connection *connection);

@@ -508,6 +508,11 @@ static inline void fake_drop(struct hf_connection *connection)
     fake_close(connection, 1, "dropped");
 }
 
+void hf_connection_prefetch(const struct hf_connection *connection)
+{
+    (void)connection;
+}
+
 void hf_connection_want_drain(struct hf_connection *connection)
 {
     connection->wants_drain = true;
