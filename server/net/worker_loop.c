@@ -7,6 +7,9 @@
 #include <holdfast/error.h>
 #include <openssl/ssl.h>
 
+#include "net/http_request.h"
+#include "websocket.h"
+
 enum { WORK_PASSES = 4 }; /* work that brings more work waits for the next turn after so many */
 
 static uint64_t monotonic_ms(void)
@@ -112,11 +115,13 @@ int hf__loop_open(struct hf_worker *worker)
     worker->wheel = hf_wheel_new(worker->now_ms);
     worker->base = new_base();
     priv->scratch = malloc(HF_LOOP_SCRATCH_BYTES);
+    priv->hash = hf_websocket_hash_new();
     priv->timer_at_ms = UINT64_MAX;
     if (worker->base != NULL) {
         priv->timer = evtimer_new(worker->base, on_timer, worker);
     }
-    if (worker->wheel == NULL || priv->scratch == NULL || priv->timer == NULL) {
+    if (worker->wheel == NULL || priv->scratch == NULL || priv->hash == NULL ||
+        priv->timer == NULL) {
         hf__loop_close(worker);
         return HF_ENOMEM;
     }
@@ -137,6 +142,10 @@ void hf__loop_close(struct hf_worker *worker)
     for (int i = 0; i < HF_ENTRANCES; i++) {
         SSL_CTX_free(priv->tls[i]);
     }
+    if (priv->spare_exchange != NULL) {
+        hf__http_exchange_free(priv->spare_exchange);
+    }
+    hf_websocket_hash_free(priv->hash);
     free(priv->scratch);
     free(priv);
     worker->priv = NULL;
