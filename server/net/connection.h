@@ -8,8 +8,8 @@
  *               └──error, drop, peer gone───────────────────────────────────┘
  *
  * Worker's thread only. Nothing is freed inside a call from the owner: memory goes on a later turn
- * of the loop, after driver->on_closed. Writes happen at the end of the turn, one writev per
- * connection, so load turns into batches. */
+ * of the loop, after driver->on_closed. Writes happen at the end of the turn, those of all
+ * connections with one system call where the kernel permits it, so load turns into batches. */
 #ifndef HF_SERVER_CONNECTION_H
 #define HF_SERVER_CONNECTION_H
 

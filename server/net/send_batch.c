@@ -38,7 +38,7 @@ static bool open_ring(struct io_uring *ring)
     };
     int result = io_uring_queue_init_params(HF_SEND_BATCH_MAX, ring, &params);
     if (result != 0) {
-        hf_log(HF_LOG_DEBUG, "no io_uring: one system call for each socket", "error=%s",
+        hf_log(HF_LOG_INFO, "no io_uring: one system call for each socket", "error=%s",
                strerror(-result));
     }
     return result == 0;
