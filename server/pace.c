@@ -20,6 +20,6 @@ void hf_pace_end(struct hf_pace *pace, uint64_t now_us)
     pace->began_us = 0;
     if (spent_us >= HF_PACE_REST_MIN_US) {
         pace->rests_until_us =
-            now_us + (spent_us < HF_PACE_REST_MAX_US ? spent_us : HF_PACE_REST_MAX_US);
+            now_us + (spent_us < pace->rest_max_us ? spent_us : pace->rest_max_us);
     }
 }

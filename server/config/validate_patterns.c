@@ -27,7 +27,7 @@ static void compile(struct hf_loader *loader, const char *key, const char *expre
 static void compile_channel(struct hf_loader *loader, const char *section,
                             struct hf_channel_options *options)
 {
-    char key[HF_CONFIG_PATH_MAX];
+    char key[HF_CONFIG_PATH_MAX + sizeof(".channel_regex")];
 
     (void)snprintf(key, sizeof(key), "%s.channel_regex", section);
     compile(loader, key, options->channel_regex, &options->channel_pattern);

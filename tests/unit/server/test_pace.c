@@ -6,19 +6,20 @@
 
 #include <cmocka.h>
 
-#define NOW 1000000u
+#define NOW      1000000u
+#define REST_MAX 8000u
 
 static void test_first_delivery_goes_at_once(void **state)
 {
     (void)state;
-    struct hf_pace pace = {0};
+    struct hf_pace pace = {.rest_max_us = REST_MAX};
     assert_int_equal(hf_pace_begin(&pace, NOW), 0);
 }
 
 static void test_turn_without_deliveries_is_no_reason_to_rest(void **state)
 {
     (void)state;
-    struct hf_pace pace = {0};
+    struct hf_pace pace = {.rest_max_us = REST_MAX};
     hf_pace_end(&pace, NOW);
     assert_int_equal(hf_pace_begin(&pace, NOW), 0);
 }
@@ -26,7 +27,7 @@ static void test_turn_without_deliveries_is_no_reason_to_rest(void **state)
 static void test_short_turn_is_followed_by_no_rest(void **state)
 {
     (void)state;
-    struct hf_pace pace = {0};
+    struct hf_pace pace = {.rest_max_us = REST_MAX};
     hf_pace_begin(&pace, NOW);
     hf_pace_end(&pace, NOW + HF_PACE_REST_MIN_US - 1);
     assert_int_equal(hf_pace_begin(&pace, NOW + HF_PACE_REST_MIN_US - 1), 0);
@@ -35,7 +36,7 @@ static void test_short_turn_is_followed_by_no_rest(void **state)
 static void test_long_turn_is_followed_by_as_long_a_rest(void **state)
 {
     (void)state;
-    struct hf_pace pace = {0};
+    struct hf_pace pace = {.rest_max_us = REST_MAX};
     hf_pace_begin(&pace, NOW);
     hf_pace_end(&pace, NOW + 3000);
     assert_int_equal(hf_pace_begin(&pace, NOW + 3000), 3000);
@@ -47,7 +48,7 @@ static void test_long_turn_is_followed_by_as_long_a_rest(void **state)
 static void test_rest_goes_on_over_other_turns(void **state)
 {
     (void)state;
-    struct hf_pace pace = {0};
+    struct hf_pace pace = {.rest_max_us = REST_MAX};
     hf_pace_begin(&pace, NOW);
     hf_pace_end(&pace, NOW + 3000);
     hf_pace_end(&pace, NOW + 4000);
@@ -59,10 +60,19 @@ static void test_rest_goes_on_over_other_turns(void **state)
 static void test_very_long_turn_is_followed_by_the_longest_rest(void **state)
 {
     (void)state;
-    struct hf_pace pace = {0};
+    struct hf_pace pace = {.rest_max_us = REST_MAX};
     hf_pace_begin(&pace, NOW);
     hf_pace_end(&pace, NOW + 500000);
-    assert_int_equal(hf_pace_begin(&pace, NOW + 500000), HF_PACE_REST_MAX_US);
+    assert_int_equal(hf_pace_begin(&pace, NOW + 500000), REST_MAX);
+}
+
+static void test_no_rest_is_allowed_and_none_is_taken(void **state)
+{
+    (void)state;
+    struct hf_pace pace = {.rest_max_us = 0};
+    hf_pace_begin(&pace, NOW);
+    hf_pace_end(&pace, NOW + 500000);
+    assert_int_equal(hf_pace_begin(&pace, NOW + 500000), 0);
 }
 
 int main(void)
@@ -74,6 +84,7 @@ int main(void)
         cmocka_unit_test(test_long_turn_is_followed_by_as_long_a_rest),
         cmocka_unit_test(test_rest_goes_on_over_other_turns),
         cmocka_unit_test(test_very_long_turn_is_followed_by_the_longest_rest),
+        cmocka_unit_test(test_no_rest_is_allowed_and_none_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

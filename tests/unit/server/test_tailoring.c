@@ -120,7 +120,7 @@ static void member_receive(struct member *member, const char *text, bool comes)
     read_push(member->connection.sent, &arena, &data, &is_patch);
     if (is_patch) {
         char *applied;
-        size_t len;
+        size_t len = 0;
 
         assert_int_equal(member->kind, DELTA);
         assert_non_null(member->last);
