@@ -153,11 +153,15 @@ static void storm(struct bench *bench, const char *name)
                                                                                     : "MISSED");
 }
 
-static void print_memory(const struct bench *bench, const char *when)
+/* Returns what is resident and no part of the program file or a library: those are loaded as they
+ * are used, and stay. */
+static double print_memory(const struct bench *bench, const char *when)
 {
     pid_t node = hf_broker_pid(bench->second);
-    printf("  RSS %-28s %6.1f MiB (peak %.1f)\n", when, hf_process_rss_mib(node),
-           hf_process_rss_peak_mib(node));
+    double heap = hf_process_anonymous_mib(node);
+    printf("  RSS %-28s %6.1f MiB (peak %.1f), heap and stacks %6.1f MiB\n", when,
+           hf_process_rss_mib(node), hf_process_rss_peak_mib(node), heap);
+    return heap;
 }
 
 static struct hf_broker *start_node(const struct bench *bench)
