@@ -16,6 +16,16 @@ static uint64_t clock_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* This process may have been stopped for long: a fence that was open then lets nobody through. */
+static void keep_time(struct hf_engine *engine)
+{
+    engine->now_ms = clock_ms();
+    if (!hf_fence_is_open(&engine->fence, engine->now_ms)) {
+        engine->is_fenced = true;
+        hf_core_set_fence(engine->core, true, engine->now_ms);
+    }
+}
+
 /* --- towards the ports -------------------------------------------------------------------------
  */
 
@@ -123,9 +133,11 @@ static void on_read_complete(struct hf_store_read *store_read)
         .top = store_read->top,
         .page = store_read->page,
         .has_more = store_read->has_more,
+        .life = store_read->life,
         .admitted_life = store_read->admitted_life,
     };
     give_back(read);
+    keep_time(engine);
     hf_core_read_done(engine->core, read->stream, &result, engine->now_ms);
     hf_page_unref(result.page);
 }
@@ -156,6 +168,7 @@ static void on_mend_complete(struct hf_store_mend *mend)
     struct hf_engine *engine = read->engine;
     hf_page_unref(mend->page);
     give_back(read);
+    keep_time(engine);
     hf_core_mend_done(engine->core, read->stream, mend->result, engine->now_ms);
 }
 
@@ -167,6 +180,7 @@ static void effect_mend(void *context, struct hf_stream *stream, const struct hf
         .channel = wanted->channel,
         .options = wanted->options,
         .expected = wanted->expected,
+        .life = wanted->life,
         .page = wanted->page != NULL ? hf_page_ref(wanted->page) : NULL,
         .complete = on_mend_complete,
     };
@@ -270,8 +284,9 @@ static void say(struct hf_engine *engine, const struct hf_fence_word *word)
     if (message == NULL) {
         return;
     }
-    int len = snprintf(message->text, sizeof message->text, "%c%" PRIx64 " %" PRIx64 " %d",
-                       HF__BUS_FENCE, word->number, word->checked_life, word->wants_answer);
+    int len = snprintf(message->text, sizeof message->text,
+                       "%c%" PRIx64 " %" PRIx64 " %" PRIx64 " %d", HF__BUS_FENCE, word->number,
+                       word->checked_life, word->said_ms, word->wants_answer);
     message->bus.message = (struct hf_bytes){message->text, (size_t)len};
     message->bus.complete = on_fence_said;
     engine->store->ops->bus_send(engine->store, &message->bus);
@@ -298,6 +313,7 @@ static void hear(struct hf_engine *engine, struct hf_bytes message)
     char *rest = text + 1; /* behind the letter; a text that is no word ends as the number 0 */
     struct hf_fence_word word = {.number = strtoull(rest, &rest, 16)};
     word.checked_life = strtoull(rest, &rest, 16);
+    word.said_ms = strtoull(rest, &rest, 16);
     word.wants_answer = strtoull(rest, &rest, 16) != 0;
     if (text[0] == HF__BUS_FENCE && word.number != 0) {
         hf_fence_heard(&engine->fence, &word, engine->now_ms);
@@ -553,7 +569,7 @@ void hf__engine_on_inbox(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     struct hf_engine *engine = context;
-    engine->now_ms = clock_ms();
+    keep_time(engine);
     struct hf_mail *mail = hf_mailbox_take(&engine->inbox);
     while (mail != NULL) {
         struct hf_mail *next = mail->next;
@@ -613,7 +629,7 @@ void hf__engine_on_tick(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     struct hf_engine *engine = context;
-    engine->now_ms = clock_ms();
+    keep_time(engine);
     hf_core_tick(engine->core, engine->now_ms);
     hf__presence_tick(engine);
     hf__engine_update_status(engine);

@@ -129,6 +129,7 @@ static int open_fence(struct hf_engine *engine)
         .peer_timeout_ms = engine->config.node_timeout_ms,
         .hello_ms = engine->config.store == HF_STORE_MEMORY ? 0 : engine->config.node_hello_ms,
         .heartbeat_ms = engine->config.node_timeout_ms / 3,
+        .deaf_ms = engine->config.node_timeout_ms * 2 / 3,
         .peers_max = engine->config.awaited_nodes_max,
     };
     while (config.self == 0) {

@@ -499,7 +499,9 @@ static void go_on(struct hf_core *core, struct hf_stream *stream, uint64_t now_m
     hf__core_send_reads(core);
 }
 
-/* Whatever becomes of the result: the store has shown its newest publication. */
+/* Whatever else becomes of the result: the store has shown its newest publication. But another life
+ * of the store than the one we know may have gone back: what it has must not take the place of what
+ * we know, unless it shows that too. */
 static void note_newest(struct hf_stream *stream, const struct hf_core_read_result *result)
 {
     if (result->page != NULL) {
@@ -535,7 +537,10 @@ void hf_core_read_done(struct hf_core *core, struct hf_stream *stream,
     assert(!stream->is_mending);
     bool is_stale = take_back(core, stream);
     bool is_ok = result->result == HF_OK && result->top.epoch != HF_EPOCH_NONE;
-    if (!is_stale && !is_ok) {
+    bool is_of_ours = result->life == core->life;
+    if (!is_stale && is_ok && !is_of_ours) {
+        hf__core_retry_read(core, stream, now_ms); /* we are about to be told of that one */
+    } else if (!is_stale && !is_ok) {
         fail_read(core, stream, result->result == HF_OK ? HF_ESTORE : result->result, now_ms);
     } else if (!is_stale && stream->read_places) {
         confirm_waiters(stream);
@@ -543,7 +548,9 @@ void hf_core_read_done(struct hf_core *core, struct hf_stream *stream,
     } else if (!is_stale) {
         hf__recovery_backlog(core, stream, result, now_ms);
     }
-    note_newest(stream, result);
+    if (is_of_ours || hf__stream_joins(stream, result)) {
+        note_newest(stream, result);
+    }
     go_on(core, stream, now_ms);
 }
 
@@ -575,6 +582,7 @@ void hf_core_set_fence(struct hf_core *core, bool is_fenced, uint64_t now_ms)
         return;
     }
     core->is_fenced = is_fenced;
+    core->open_life = is_fenced ? core->open_life : core->life;
     struct hf_stream *stream, *next;
     for (stream = TAILQ_FIRST(&core->waiting); stream != NULL; stream = next) {
         next = TAILQ_NEXT(stream, in_waiting);

@@ -13,6 +13,8 @@
  * C4  At most `reads_in_flight_max` reads are open, at most one per stream.
  * C5  A stream of which the store has lost a part is written back or gets another epoch before
  *     anybody is answered from it.
+ *     By any node: what was read while the store's life was on trial (fenced, and never unfenced in
+ *     this life) is read again before anybody is told `recovered` from it.
  * C6  Every subscribe is answered exactly once: at the latest at its deadline, with the close of
  * its watch, or in hf_core_free. */
 #ifndef HF_CORE_CORE_H
@@ -46,6 +48,7 @@ struct hf_core_mend {
     struct hf_bytes channel; /* borrowed; lives until hf_core_mend_done */
     struct hf_stream_options options;
     struct hf_position expected;
+    uint64_t life; /* of the store in which that was seen: nothing is to be done to another */
     struct hf_page *page; /* what follows `expected`: written back. NULL: nothing fits, the stream
                              must get a new epoch so that every client learns of the loss. Borrowed
                              until return */
@@ -56,6 +59,7 @@ struct hf_core_read_result {
     struct hf_position top;
     struct hf_page *page; /* borrowed; NULL when empty */
     bool has_more;
+    uint64_t life;          /* of the store that has answered */
     uint64_t admitted_life; /* the last life into which anybody has published by then, as far as the
                                store itself knows; 0: not known */
 };

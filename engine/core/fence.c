@@ -22,9 +22,11 @@ void hf_fence_fini(struct hf_fence *fence)
 void hf_fence_connected(struct hf_fence *fence, uint64_t life, uint64_t admitted_life,
                         uint64_t now_ms)
 {
-    bool is_first = fence->open_life == 0 && admitted_life != 0 && admitted_life != life;
-    fence->hello_ms = is_first ? fence->config.peer_timeout_ms : fence->config.hello_ms;
+    bool is_admitted = admitted_life == 0 || admitted_life == life;
+    bool must_meet = !fence->is_acquainted && !is_admitted;
+    fence->hello_ms = must_meet ? fence->config.peer_timeout_ms : fence->config.hello_ms;
     fence->is_connected = true;
+    fence->is_echoed = false;
     fence->connected_ms = now_ms;
     fence->must_say = true;
     if (life != fence->life) {
@@ -63,9 +65,20 @@ static struct hf_fence_peer *find_peer(struct hf_fence *fence, uint64_t number)
     return added;
 }
 
+static void hear_itself(struct hf_fence *fence, const struct hf_fence_word *word)
+{
+    if (word->said_ms >= fence->connected_ms) {
+        fence->is_echoed = true;
+        fence->echo_ms = word->said_ms > fence->echo_ms ? word->said_ms : fence->echo_ms;
+        fence->is_acquainted |=
+            fence->echo_ms - fence->connected_ms >= fence->config.peer_timeout_ms;
+    }
+}
+
 void hf_fence_heard(struct hf_fence *fence, const struct hf_fence_word *word, uint64_t now_ms)
 {
     if (word->number == fence->config.self) {
+        hear_itself(fence, word);
         return;
     }
     struct hf_fence_peer *peer = find_peer(fence, word->number);
@@ -103,6 +116,7 @@ bool hf_fence_says(struct hf_fence *fence, struct hf_fence_word *word, uint64_t 
     *word = (struct hf_fence_word){
         .number = fence->config.self,
         .checked_life = fence->is_checked ? fence->life : 0,
+        .said_ms = now_ms,
         .wants_answer = fence->must_ask,
     };
     fence->must_say = fence->must_ask = false;
@@ -110,9 +124,14 @@ bool hf_fence_says(struct hf_fence *fence, struct hf_fence_word *word, uint64_t 
     return true;
 }
 
+static bool is_deaf(const struct hf_fence *fence, uint64_t now_ms)
+{
+    return !fence->is_echoed || now_ms >= fence->echo_ms + fence->config.deaf_ms;
+}
+
 bool hf_fence_is_open(struct hf_fence *fence, uint64_t now_ms)
 {
-    if (!fence->is_connected) {
+    if (!fence->is_connected || is_deaf(fence, now_ms)) {
         return false;
     }
     if (fence->open_life == fence->life) {

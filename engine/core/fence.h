@@ -6,15 +6,20 @@
  * server process has one, hf_fence_connected) closes its fence, checks what it knows itself, says
  * so to the others, and opens when all the others that live have said the same.
  *
- *             disconnected              connected, the same life; or another life, checked here
- *                                       and by every peer
- *   OPEN ────────────────────► CLOSED ────────────────────────────────────────────────────► OPEN
+ *          disconnected, or deaf           hears itself, in the same life; or in another life that
+ *                                          was checked here and by every peer
+ *   OPEN ─────────────────────────► CLOSED ─────────────────────────────────────────────────► OPEN
+ *
+ * A node hears its own words too, and is deaf when it has said none of the last `deaf_ms` that came
+ * back: it was stopped, or its connection is gone without a sign. The others may have given it up
+ * by then, and gone on without what it knows.
  *
  * Peers are the nodes that were heard within `peer_timeout_ms`; counted from the connection,
  * because they could not be heard while the store was away. A node that has just started knows no
- * peers: it asks, and waits `hello_ms` for who answers. When nobody has admitted this life yet,
- * others may not have noticed it: then it waits `peer_timeout_ms`, after which they are peers, or
- * dead. Pure: no clock, no I/O. One thread. */
+ * peers: it asks, and waits `hello_ms` for who answers. But who is cut off just then does not
+ * answer, and lives: only a node that has heard everything for `peer_timeout_ms` on end is
+ * acquainted with all. One that is not waits for so long in a life that nobody has admitted yet,
+ * after which the others are peers, or dead. Pure: no clock, no I/O. One thread. */
 #ifndef HF_CORE_FENCE_H
 #define HF_CORE_FENCE_H
 
@@ -27,6 +32,7 @@ struct hf_fence_config {
     uint64_t peer_timeout_ms; /* a peer that is silent for so long does not live */
     uint64_t hello_ms;
     uint64_t heartbeat_ms; /* a node says what it has checked at least so often */
+    uint64_t deaf_ms;      /* longer than a heartbeat takes, shorter than peer_timeout_ms */
     uint32_t peers_max;    /* more are not waited for: the longest silent is forgotten */
 };
 
@@ -40,6 +46,7 @@ struct hf_fence_peer {
 struct hf_fence_word {
     uint64_t number;
     uint64_t checked_life;
+    uint64_t said_ms; /* by the clock of who said it, and only of use to it */
     bool wants_answer;
 };
 
@@ -52,9 +59,12 @@ struct hf_fence {
     uint64_t connected_ms;
     uint64_t hello_ms; /* from then on it waits at least so long */
     uint64_t said_ms;
+    uint64_t echo_ms; /* when the newest word was said that came back; until then all was heard */
     bool is_connected;
-    bool is_checked; /* this node has checked `life` */
-    bool must_say;   /* something has changed that the others wait for */
+    bool is_acquainted; /* it has heard everything for peer_timeout_ms on end, once */
+    bool is_echoed;     /* one that was said over this connection */
+    bool is_checked;    /* this node has checked `life` */
+    bool must_say;      /* something has changed that the others wait for */
     bool must_ask;
 };
 

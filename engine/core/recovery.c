@@ -8,7 +8,8 @@ enum hurdle {
     HURDLE_NONE,    /* answered and freed */
     HURDLE_BACKLOG, /* its publications are older than the tail: a read brings them */
     HURDLE_FENCE,   /* another node may know that the store has lost something */
-    HURDLE_CHECK,   /* it knows more than we do, or says so: a read tells who is right */
+    HURDLE_CHECK, /* it knows more than we do, or says so, or our place is provisional: a read tells
+                     who is right */
 };
 
 void hf__recovery_answer(struct hf_core *core, struct hf_stream *stream, struct hf_waiter *waiter,
@@ -138,6 +139,9 @@ static enum hurdle try_answer(struct hf_core *core, struct hf_stream *stream,
     if (core->is_fenced) {
         return HURDLE_FENCE;
     }
+    if (stream->is_provisional) {
+        return HURDLE_CHECK;
+    }
     if (params->latest) {
         return answer_latest(core, stream, waiter);
     }
@@ -261,6 +265,7 @@ bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf
         }
     }
     stream->read_newest = read->reverse;
+    stream->read_on_trial = core->is_fenced && core->life != core->open_life;
     stream->read_since = read->since;
     stream->read_place = stream->position;
     stream->read_known = stream->known;
@@ -282,7 +287,7 @@ static struct hf_page *page_behind(struct hf_page *page, uint64_t offset)
 
 void hf__recovery_serve_page(struct hf_core *core, struct hf_stream *stream, struct hf_page *page)
 {
-    if (core->is_fenced) {
+    if (core->is_fenced || stream->is_provisional) {
         return;
     }
     uint64_t first = page->items[0]->position.offset;

@@ -404,6 +404,7 @@ static void mend(struct hf_core *core, struct hf_stream *stream, struct hf_posit
         .channel = hf__stream_channel(stream),
         .options = stream->options,
         .expected = expected,
+        .life = core->life,
         .page = page,
     };
     stream->is_healing = page != NULL;
@@ -513,6 +514,24 @@ void hf__stream_published(struct hf_stream *stream, struct hf_position position,
     }
 }
 
+bool hf__stream_joins(struct hf_stream *stream, const struct hf_core_read_result *result)
+{
+    hf__stream_remember_newest(stream);
+    bool is_known_newer = is_newer(stream->known, stream->position);
+    struct hf_position newest = is_known_newer ? stream->known : stream->position;
+    uint64_t print = is_known_newer ? stream->known_print : stream->newest_print;
+    if (result->top.epoch > newest.epoch) {
+        return true;
+    }
+    for (uint32_t i = 0; result->page != NULL && i < result->page->count; i++) {
+        const struct hf_publication *theirs = result->page->items[i];
+        if (hf_position_equal(theirs->position, newest)) {
+            return hf__fingerprint(&theirs->fields) == print;
+        }
+    }
+    return false;
+}
+
 void hf__stream_removed(struct hf_core *core, struct hf_stream *stream)
 {
     hf__core_clear_tail(core, stream);
@@ -544,6 +563,7 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
         store_went_back(core, stream, result);
         return;
     }
+    stream->is_provisional = stream->read_on_trial;
     if (!stream->has_place) {
         adopt(core, stream, result, now_ms);
     } else if (result->top.epoch < stream->position.epoch) {

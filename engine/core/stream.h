@@ -74,14 +74,17 @@ struct hf_stream {
     bool read_again : 1;  /* something came up that the open read cannot have answered */
     bool was_removed : 1; /* PLACING: the history was removed, do not keep what comes before LIVE */
     bool read_places : 1; /* the open read was sent to find or confirm the place */
-    bool read_is_stale : 1; /* its result must be ignored: we were disconnected since */
-    bool read_newest : 1;   /* it asked for the newest publication only */
-    bool wants_check : 1;   /* LIVE, but a waiter doubts our place: read it again */
-    bool is_mending : 1;    /* what is open is not a read but a mend */
-    bool is_healing : 1;    /* ... that writes back, rather than one for a new epoch */
-    bool is_leaving : 1;    /* without watches; goes when what is open is back */
-    bool is_checking : 1;   /* for a witness: without watches, not listening */
-    bool is_suspicious : 1; /* the store may have lost what we saw: prove that it did not */
+    bool read_is_stale : 1;  /* its result must be ignored: we were disconnected since */
+    bool read_newest : 1;    /* it asked for the newest publication only */
+    bool wants_check : 1;    /* LIVE, but a waiter doubts our place: read it again */
+    bool read_on_trial : 1;  /* the open read was sent while the store's life was on trial */
+    bool is_provisional : 1; /* our place is from such a read: another node may have mended the
+                                stream since, and a new epoch is not announced */
+    bool is_mending : 1;     /* what is open is not a read but a mend */
+    bool is_healing : 1;     /* ... that writes back, rather than one for a new epoch */
+    bool is_leaving : 1;     /* without watches; goes when what is open is back */
+    bool is_checking : 1;    /* for a witness: without watches, not listening */
+    bool is_suspicious : 1;  /* the store may have lost what we saw: prove that it did not */
     bool was_in_step : 1; /* suspicious, and our place was the store's newest when we lost sight of
                              it */
     struct hf_position position; /* newest publication handed on */
@@ -97,12 +100,12 @@ struct hf_stream {
     uint32_t pending_asked; /* how many of them were heard before the open read was sent */
     size_t pending_bytes;
 
-    uint64_t in_step_life;         /* when was_in_step: the store's life then; 0: not known any more */
-    struct hf_position suspect;    /* the store was found there, behind us; epoch 0: it was not */
-    struct hf_position read_since; /* what the open read asked for */
-    struct hf_position read_place; /* our place when it was sent */
-    struct hf_position read_known; /* `known` when it was sent */
-    uint64_t retry_ms;             /* a read failed: not again before; 0: none failed */
+    uint64_t in_step_life;      /* when was_in_step: the store's life then; 0: not known any more */
+    struct hf_position suspect; /* the store was found there, behind us; epoch 0: it was not */
+    struct hf_position read_since;   /* what the open read asked for */
+    struct hf_position read_place;   /* our place when it was sent */
+    struct hf_position read_known;   /* `known` when it was sent */
+    uint64_t retry_ms;               /* a read failed: not again before; 0: none failed */
     TAILQ_ENTRY(hf_stream) in_reads; /* core->reads when QUEUED, core->retries when retry_ms */
 
     struct hf_waiters waiters;
@@ -133,6 +136,7 @@ struct hf_core {
     uint64_t suspicious;           /* streams that are */
     uint32_t checking;             /* streams that are */
     bool is_fenced;                /* nobody is told `recovered` */
+    uint64_t open_life; /* the life in which it was unfenced last; any other is on trial */
     uint32_t reads_open;
     struct hf_core_counters counters;
 };
@@ -178,6 +182,8 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
  * it is asked later. */
 void hf__stream_published(struct hf_stream *stream, struct hf_position position,
                           const struct hf_publication_fields *fields);
+/* Whether what a result shows follows the newest that we know, so that it may be noted instead. */
+bool hf__stream_joins(struct hf_stream *stream, const struct hf_core_read_result *result);
 void hf__stream_removed(struct hf_core *core, struct hf_stream *stream);
 /* The store was written back (healed), or asked for a new epoch, or somebody was faster. */
 void hf__stream_mended(struct hf_core *core, const struct hf_stream *stream, bool was_done);

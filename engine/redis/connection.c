@@ -429,8 +429,12 @@ static void on_info_reply(void *context, const struct hf_reply *reply)
     struct hf_redis_connection *connection = context;
     if (reply == NULL)
         return;
+    if (reply->type == HF_REPLY_ERROR && !hf_reply_is_error(reply, "NOPERM")) {
+        fail_with_error(connection, "INFO", reply);
+        return;
+    }
     connection->life = reply->type == HF_REPLY_TEXT ? parse_life(reply->text) : 0;
-    while (connection->life == 0) /* not told, perhaps not permitted */
+    while (connection->life == 0) /* not told, or not permitted */
         connection->life = next_random(connection);
 }
 

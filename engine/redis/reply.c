@@ -203,15 +203,48 @@ bool hf_reply_position(const struct hf_reply *reply, struct hf_position *positio
            hf_position_parse(reply->text, reply->len, position) == HF_OK && position->epoch > 0;
 }
 
+/* Refused before anything was done, for the server's state or our rights. */
+static const struct refusal {
+    const char *word;
+    int code;
+} refusals[] = {
+    {"LOADING", HF_EUNAVAILABLE},
+    {"READONLY", HF_EUNAVAILABLE},
+    {"MASTERDOWN", HF_EUNAVAILABLE},
+    {"BUSY", HF_EUNAVAILABLE},
+    {"TRYAGAIN", HF_EUNAVAILABLE},
+    {"NOREPLICAS", HF_EUNAVAILABLE},
+    {"CLUSTERDOWN", HF_EUNAVAILABLE},
+    {"OOM", HF_ESTORE},
+    {"MISCONF", HF_ESTORE},
+    {"NOPERM", HF_ESTORE},
+    {"NOAUTH", HF_ESTORE},
+};
+
+/* What a script meets that calls what its user may not. */
+static const char not_permitted[] = "ERR The user executing the script can't";
+
+static const struct refusal *find_refusal(const struct hf_reply *error)
+{
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        if (has_word(error, refusals[i].word))
+            return &refusals[i];
+    }
+    return NULL;
+}
+
+bool hf_reply_is_refusal(const struct hf_reply *reply)
+{
+    return reply->type == HF_REPLY_ERROR &&
+           (find_refusal(reply) != NULL ||
+            strncmp(reply->text, not_permitted, strlen(not_permitted)) == 0);
+}
+
 int hf_reply_error_code(const struct hf_reply *error)
 {
-    /* Refused for the server's state, before anything was done. */
-    static const char *const unavailable[] = {"LOADING",     "READONLY", "MASTERDOWN", "BUSY",
-                                              "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"};
-    for (size_t i = 0; i < sizeof unavailable / sizeof unavailable[0]; i++) {
-        if (has_word(error, unavailable[i]))
-            return HF_EUNAVAILABLE;
-    }
+    const struct refusal *refusal = find_refusal(error);
+    if (refusal != NULL)
+        return refusal->code;
     /* A script that failed in its course has perhaps written before. */
     if (has_word(error, "HFMIDWAY") || strncmp(error->text, "ERR user_script", 15) == 0 ||
         strncmp(error->text, "ERR Error running script", 24) == 0)

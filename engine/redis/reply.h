@@ -54,6 +54,10 @@ bool hf_reply_position(const struct hf_reply *reply, struct hf_position *positio
  * may have been applied all the same, HF_EUNKNOWN. The one place that maps Redis' errors. */
 int hf_reply_error_code(const struct hf_reply *error);
 
+/* Whether it is an error that the server's state or our rights are the reason of, not what was
+ * asked for. */
+bool hf_reply_is_refusal(const struct hf_reply *reply);
+
 /* The error's text for logs and status: printable, cut to `size`, without arguments of commands
  * (which may be secrets). */
 void hf_reply_error_text(const struct hf_reply *error, char *text, size_t size);

@@ -209,6 +209,7 @@ static void store_read(struct hf_store *base, struct hf_store_read *request)
     request->page = NULL;
     request->top = (struct hf_position){0};
     request->has_more = false;
+    request->life = LIFE;
     request->admitted_life = request->with_admitted_life ? LIFE : 0;
     request->result = apply_read(store, request);
     done(store, request->internal, HF_MEMORY_READ);

@@ -11,7 +11,7 @@
 
 #define TICK_MS      500
 #define ERROR_LOG_MS 1000 /* at most one error reply is logged in so long */
-/* Refused writes are told for so long, or until one is taken. */
+/* A refusal is told for so long, or until a publication is taken. */
 #define REFUSAL_TOLD_MS 10000
 #define CLOSED_LOG_MS   10000 /* ... and the same reason of a lost connection */
 
@@ -50,12 +50,9 @@ int hf_redis_judge(struct hf_redis_store *store, const struct hf_reply *error)
         store->error_log_ms = now_ms;
         hf_redis_log(store, HF_SEVERITY_WARNING, "Redis answered: %s", text);
     }
-    static const char *const refusals[] = {"OOM", "MISCONF", "NOREPLICAS"};
-    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
-        if (hf_reply_is_error(error, refusals[i])) {
-            snprintf(store->refusal, sizeof store->refusal, "%s", text);
-            store->refusal_ms = now_ms;
-        }
+    if (hf_reply_is_refusal(error)) {
+        snprintf(store->refusal, sizeof store->refusal, "%s", text);
+        store->refusal_ms = now_ms;
     }
     if (hf_reply_is_error(error, "READONLY") || hf_reply_is_error(error, "NOAUTH")) {
         hf_redis_connection_break(store->commands, text);
@@ -119,6 +116,7 @@ static void on_commands_ready(void *context)
 {
     struct hf_redis_store *store = context;
     store->ready_ms = hf_redis_now_ms();
+    store->refusal[0] = '\0';
     hf_redis_hold(store);
     if (store->is_up && hf_redis_connection_life(store->commands) != store->up_life)
         hf_redis_connection_break(store->pubsub, "the commands go to another server than before");

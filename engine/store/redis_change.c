@@ -164,7 +164,10 @@ void hf_redis_send_mend(struct hf_redis_channel *channel)
 {
     hf_redis_stop_waiting(channel->store, TAILQ_FIRST(&channel->ops));
     channel->in_flight = 1;
-    if (!send_mend(channel, false))
+    const uint64_t life = TAILQ_FIRST(&channel->ops)->request.mend->life;
+    if (life != 0 && life != hf_redis_connection_life(channel->store->commands))
+        refuse(channel, HF_EUNRECOVERABLE);
+    else if (!send_mend(channel, false))
         refuse(channel, HF_ENOMEM);
 }
 

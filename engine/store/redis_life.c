@@ -11,10 +11,14 @@
 
 #define SOME_OTHER_LIFE 1 /* what is there cannot be read */
 
+/* Refused (the server is full, busy, ...): the next publications bring it along. */
 static void on_noted(void *context, const struct hf_reply *reply)
 {
-    if (reply != NULL && reply->type == HF_REPLY_ERROR)
-        hf_redis_judge(context, reply);
+    struct hf_redis_store *store = context;
+    if (reply != NULL && reply->type == HF_REPLY_ERROR) {
+        hf_redis_judge(store, reply);
+        store->is_life_noted = false;
+    }
 }
 
 /* Without memory an older one stays: a node that starts then waits for longer than it must. */

@@ -551,6 +551,8 @@ static void send_head(struct hf_redis_channel *channel)
 
 void hf_redis_send_ready(struct hf_redis_store *store)
 {
+    if (hf_redis_connection_is_ready(store->commands) && !TAILQ_EMPTY(&store->ready))
+        hf_redis_life_admit(store); /* before what is published into it */
     while (hf_redis_connection_is_ready(store->commands) && !TAILQ_EMPTY(&store->ready)) {
         struct hf_redis_channel *channel = TAILQ_FIRST(&store->ready);
         TAILQ_REMOVE(&store->ready, channel, in_ready);

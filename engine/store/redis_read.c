@@ -279,6 +279,7 @@ static void finish(struct read *read, int result)
     request->page = NULL;
     request->has_more = false;
     request->top = read->top;
+    request->life = hf_redis_connection_life(channel->store->commands);
     if (result == HF_OK)
         result = make_page(read);
     if (result == HF_OK)

@@ -210,8 +210,8 @@ struct hf_redis_store {
     /* log limits */
     uint64_t error_log_ms, close_log_ms; /* when one was logged last; 0: never */
     char close_log_text[HF_REDIS_REASON_SIZE];
-    char refusal[HF_REDIS_REASON_SIZE]; /* why Redis takes no writes at all; "" after the next that
-                                           it took */
+    char refusal[HF_REDIS_REASON_SIZE]; /* hf_reply_is_refusal, on this connection; "" after the
+                                           next publication that was taken */
     uint64_t refusal_ms;                /* when it said so last */
 };
 
@@ -346,8 +346,9 @@ void hf_redis_read_free(struct hf_redis_op *op);
 void hf_redis_read_start(struct hf_redis_op *op);
 
 /* redis_life.c */
-void hf_redis_life_ask(struct hf_redis_store *store);   /* commands have become ready */
-void hf_redis_life_admit(struct hf_redis_store *store); /* store->admitted_life has changed */
+void hf_redis_life_ask(struct hf_redis_store *store); /* commands have become ready */
+/* Notes store->admitted_life, unless that is done: when it has changed, and before publishing. */
+void hf_redis_life_admit(struct hf_redis_store *store);
 /* What the answer to GET life_key says. */
 uint64_t hf_redis_life_parse(struct hf_redis_store *store, const struct hf_reply *reply);
 

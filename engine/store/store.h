@@ -88,6 +88,8 @@ struct hf_store_read {
     void (*complete)(struct hf_store_read *request);
     /* out; a `since` of another epoch gives no publications */
     int result;
+    uint64_t life;          /* with HF_OK: of the store that answered; before on_connected tells it,
+                               when the connection was lost and made again meanwhile */
     uint64_t admitted_life; /* as in on_connected, after all else was read; 0 when not asked for */
     struct hf_position top; /* {0,0}: there is no stream (and !create) */
     struct hf_page *page;   /* one reference for the caller; NULL when empty */
@@ -105,11 +107,12 @@ struct hf_store_remove {
 /* The answer to a store that has lost acknowledged publications (core.h, hf_core_mend): if the
  * stream is still at `expected`, `page` is written back behind it, with its offsets, and delivered;
  * without a page the stream's epoch is replaced if it is still that of `expected`. One atomic step;
- * HF_EUNRECOVERABLE when the stream is elsewhere. */
+ * HF_EUNRECOVERABLE when the stream is elsewhere, or the store is in another life. */
 struct hf_store_mend {
     struct hf_bytes channel;
     struct hf_stream_options options;
     struct hf_position expected;
+    uint64_t life;        /* in which it was seen there; 0: any */
     struct hf_page *page; /* borrowed until the completion; NULL: a new epoch */
     void (*complete)(struct hf_store_mend *request);
     int result;

@@ -25,8 +25,7 @@ static int start(struct hf_worker *worker, struct hf_slice channel,
         .fields = {.data = {data.data, data.len},
                    .tags = {request->tags.data, request->tags.len},
                    .version = request->version,
-                   .version_epoch = {request->version_epoch.data, request->version_epoch.len},
-                   .delta = request->delta},
+                   .version_epoch = {request->version_epoch.data, request->version_epoch.len}},
         .idempotency_key = {request->idempotency_key.data, request->idempotency_key.len},
     };
     struct hf_channel_ref ref;

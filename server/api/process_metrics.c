@@ -1,21 +1,35 @@
 #include "api/process_metrics.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/exposition.h"
 
+/* The first two numbers of a line of the kernel's. */
+static bool read_two(const char *line, uint64_t *first, uint64_t *second)
+{
+    char *first_end;
+    char *second_end;
+    *first = strtoul(line, &first_end, 10);
+    *second = strtoul(first_end, &second_end, 10);
+    return first_end != line && second_end != first_end;
+}
+
 static void write_memory(struct hf_buffer *text)
 {
-    unsigned long virtual_pages;
-    unsigned long resident_pages;
+    char line[128];
+    uint64_t virtual_pages;
+    uint64_t resident_pages;
     FILE *file = fopen("/proc/self/statm", "re");
     if (file == NULL) {
         return;
     }
-    if (fscanf(file, "%lu %lu", &virtual_pages, &resident_pages) == 2) {
+    if (fgets(line, sizeof(line), file) != NULL &&
+        read_two(line, &virtual_pages, &resident_pages)) {
         uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
         hf_exposition_single(text, "process_virtual_memory_bytes", "gauge",
                              "Virtual memory size in bytes.", virtual_pages * page);

@@ -38,7 +38,7 @@ enum hf_api_error_mode {
     HF_API_ERROR_MODE_TRANSPORT, /* mapped HTTP status, body is the bare error object */
 };
 
-/* How a client recovers; the peer's mode "cache" is not offered yet. */
+/* How a client recovers. */
 enum hf_recovery_mode {
     HF_RECOVERY_MODE_STREAM, /* option values "" and "stream" */
     HF_RECOVERY_MODE_CACHE,  /* "cache": the newest publication is all that counts */
@@ -149,11 +149,12 @@ struct hf_config_token {
     char *hmac_previous_secret_key;                  /* secret; tried second */
     uint32_t hmac_previous_secret_key_valid_until_s; /* since 1970; 0 = no limit */
     char *rsa_public_key;                            /* PEM; for RS256, RS384 and RS512 */
-    char *ecdsa_public_key; /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
-    char *audience;         /* must be (among) `aud` */
-    char *issuer;           /* must be `iss` */
-    char *audience_regex;   /* must match one of `aud`; not together with audience */
-    char *issuer_regex;     /* must match `iss`; not together with issuer */
+    char *ecdsa_public_key;     /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
+    char *jwks_public_endpoint; /* URL of the keys, in place of those above */
+    char *audience;             /* must be (among) `aud` */
+    char *issuer;               /* must be `iss` */
+    char *audience_regex;       /* must match one of `aud`; not together with audience */
+    char *issuer_regex;         /* must match `iss`; not together with issuer */
     struct hf_pattern *audience_pattern; /* made of them; owned; NULL = none */
     struct hf_pattern *issuer_pattern;
     char *user_id_claim; /* whose value is the user; "" = sub */
@@ -178,7 +179,6 @@ struct hf_config_client {
     uint32_t history_max_publication_limit;  /* per history call; 0 = no limit */
     uint32_t recovery_max_publication_limit; /* per recovery; 0 = all that the stream holds */
     int64_t presence_update_interval_ms;     /* at least 1 s; below presence_ttl_ms */
-    uint32_t concurrency;                    /* 0 or 1: commands run one after another */
     bool insecure;
     bool allow_anonymous_connect_without_token;
     bool disallow_anonymous_connection_tokens;
@@ -279,6 +279,11 @@ struct hf_config_holdfast {
     uint32_t tags_filter_max_depth;  /* nodes from its root to a leaf */
     uint32_t regex_match_limit;      /* steps of one match of a regular expression */
     uint64_t regex_memory_max_bytes; /* memory of one such match */
+    int64_t jwks_ttl_ms;             /* keys of an address are fetched anew after it */
+    int64_t jwks_retry_ms;           /* ... and never twice within it */
+    int64_t jwks_timeout_ms;         /* of one fetch */
+    uint64_t jwks_max_bytes;         /* of an answer */
+    uint32_t jwks_max_keys;          /* in it */
     uint32_t broadcast_channels_max; /* channels in one broadcast call */
     uint32_t batch_commands_max;     /* commands in one request of the server API */
     uint32_t surveys_max;            /* calls of `channels` that a worker has open */

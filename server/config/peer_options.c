@@ -49,7 +49,6 @@ static const struct hf_peer_key http_server_keys[] = {
 };
 
 static const struct hf_peer_key token_keys[] = {
-    ZERO("jwks_public_endpoint"),
     LEAF("insecure_skip_jwks_endpoint_safety_check", ANY), END,
 };
 
@@ -63,13 +62,13 @@ static const struct hf_peer_key proxy_http_keys[] = {
 };
 
 static const struct hf_peer_key proxy_grpc_keys[] = {
-    OBJECT("tls", tls_keys), LEAF("credentials_key", ANY), LEAF("credentials_method", ANY),
-    LEAF("compression", ANY), END,
+    OBJECT("tls", tls_keys), LEAF("credentials_key", ANY), LEAF("credentials_value", ANY),
+    LEAF("compression", ANY), LEAF("static_metadata", ANY), END,
 };
 
 static const struct hf_peer_key proxy_keys[] = {
     ZERO("enabled"), ZERO("endpoint"), LEAF("timeout", "1s"), LEAF("http_headers", ANY),
-    LEAF("grpc_metadata", ANY), LEAF("binary_encoding", ANY),
+    LEAF("grpc_metadata", ANY), LEAF("emulated_headers", ANY), LEAF("binary_encoding", ANY),
     LEAF("include_connection_meta", ANY), OBJECT("http", proxy_http_keys),
     OBJECT("grpc", proxy_grpc_keys), END,
 };
@@ -81,25 +80,28 @@ static const struct hf_peer_key client_proxy_keys[] = {
 static const struct hf_peer_key channel_proxy_keys[] = {
     OBJECT("subscribe", proxy_keys), OBJECT("publish", proxy_keys),
     OBJECT("sub_refresh", proxy_keys), OBJECT("subscribe_stream", proxy_keys),
-    OBJECT("cache_empty", proxy_keys), OBJECT("state", proxy_keys), END,
+    OBJECT("map_publish", proxy_keys), OBJECT("map_remove", proxy_keys),
+    OBJECT("shared_poll_refresh", proxy_keys), OBJECT("cache_empty", proxy_keys),
+    OBJECT("state", proxy_keys), END,
 };
 
 static const struct hf_peer_key client_keys[] = {
     OBJECT("token", token_keys), OBJECT("subscription_token", token_keys),
     LEAF("channel_position_check_delay", "40s"), ZERO("channel_position_max_time_lag"),
-    ZERO("user_id_http_header"),
+    ZERO("user_id_http_header"), LEAF("concurrency", ANY),
     OBJECT("connect_code_to_unidirectional_disconnect", transforms_keys),
     OBJECT("proxy", client_proxy_keys), END,
 };
 
+/* How large Go's buffers are: our connections hold none while they are idle. */
 static const struct hf_peer_key websocket_keys[] = {
-    ZERO("read_buffer_size"), ZERO("write_buffer_size"), ZERO("use_write_buffer_pool"),
+    LEAF("read_buffer_size", ANY), LEAF("write_buffer_size", ANY), LEAF("use_write_buffer_pool", ANY),
     ZERO("decompressed_message_size_limit"), END,
 };
 
 static const struct hf_peer_key uni_websocket_keys[] = {
     ZERO("compression"), ZERO("compression_min_size"), LEAF("compression_level", "1"),
-    ZERO("read_buffer_size"), ZERO("write_buffer_size"), ZERO("use_write_buffer_pool"),
+    LEAF("read_buffer_size", ANY), LEAF("write_buffer_size", ANY), LEAF("use_write_buffer_pool", ANY),
     ZERO("decompressed_message_size_limit"), ZERO("disable_closing_handshake"),
     ZERO("disable_disconnect_push"), ZERO("join_push_messages"), END,
 };
@@ -144,7 +146,7 @@ static const struct hf_peer_key graphite_keys[] = {
 };
 
 static const struct hf_peer_key opentelemetry_keys[] = {
-    ZERO("enabled"), LEAF("api", ANY), LEAF("consuming", ANY), END,
+    ZERO("enabled"), LEAF("api", ANY), LEAF("consuming", ANY), LEAF("google_cloud_adc_auth", ANY), END,
 };
 
 static const struct hf_peer_key node_keys[] = {LEAF("info_metrics_aggregate_interval", "60s"), END};
@@ -172,7 +174,7 @@ static const struct hf_peer_key other_redis_keys[] = {
 
 static const struct hf_peer_key broker_keys[] = {
     ZERO("enabled"), LEAF("type", ANY), OBJECT("redis", other_redis_keys), LEAF("nats", ANY),
-    LEAF("postgres", ANY), END,
+    LEAF("postgres", ANY), LEAF("redisnats", ANY), END,
 };
 
 static const struct hf_peer_key presence_manager_keys[] = {
@@ -180,7 +182,7 @@ static const struct hf_peer_key presence_manager_keys[] = {
 };
 
 static const struct hf_peer_key map_broker_keys[] = {
-    LEAF("type", "memory"), OBJECT("redis", other_redis_keys), ZERO("postgres"), END,
+    LEAF("type", "memory"), LEAF("redis", ANY), LEAF("postgres", ANY), END,
 };
 
 static const struct hf_peer_key controller_keys[] = {
@@ -198,6 +200,7 @@ static const struct hf_peer_key rpc_keys[] = {
     ZERO("namespaces"), OBJECT("ping", rpc_ping_keys), LEAF("namespace_boundary", ":"), END,
 };
 
+/* map and shared_poll say how; subscription_type asks. */
 const struct hf_peer_key hf__peer_channel_keys[] = {
     ZERO("map_clients_presence_channel_prefix"),
     ZERO("map_users_presence_channel_prefix"), ZERO("subscribe_proxy_enabled"),
@@ -205,7 +208,7 @@ const struct hf_peer_key hf__peer_channel_keys[] = {
     LEAF("publish_proxy_name", "default"), ZERO("sub_refresh_proxy_enabled"),
     LEAF("sub_refresh_proxy_name", "default"), ZERO("subscribe_stream_proxy_enabled"),
     LEAF("subscribe_stream_proxy_name", "default"), ZERO("subscribe_stream_proxy_bidirectional"),
-    ZERO("map"), ZERO("shared_poll"), END,
+    LEAF("map", ANY), LEAF("shared_poll", ANY), END,
 };
 
 static const struct hf_peer_key channel_keys[] = {
@@ -224,7 +227,7 @@ const struct hf_peer_key hf__peer_keys[] = {
     ZERO("consumers"), ZERO("proxies"), OBJECT("rpc", rpc_keys),
     OBJECT("controller", controller_keys), OBJECT("engine", engine_keys),
     OBJECT("broker", broker_keys), OBJECT("presence_manager", presence_manager_keys),
-    OBJECT("map_broker", map_broker_keys), ZERO("shared_poll"),
+    OBJECT("map_broker", map_broker_keys), LEAF("shared_poll", ANY),
     ZERO("enable_unreleased_features"), OBJECT("channel", channel_keys), END,
 };
 

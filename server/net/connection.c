@@ -580,6 +580,7 @@ int hf_connection_accept(struct hf_worker *worker, int fd, enum hf_entrance entr
         connection->next->link = &connection->next;
     }
     worker->priv->connections = connection;
+    hf_gather_event(&worker->priv->gather);
     hf_counter_add(&worker->counters.connections, 1);
     connection->driver = worker->priv->first_driver;
     if (connection->is_shaking) {

@@ -67,9 +67,6 @@ static struct refusal check_offers(const struct hf_http_request *request, struct
     if (query_is(request, "format", "protobuf") || query_is(request, "cf_protocol", "protobuf")) {
         *encoding = HF_ENCODING_PROTOBUF;
     }
-    if (query_is(request, "cf_ws_frame_ping_pong", "true")) {
-        return (struct refusal){400, "cf_ws_frame_ping_pong is not offered yet"};
-    }
     return (struct refusal){0, NULL};
 }
 
@@ -136,7 +133,9 @@ static bool upgrade(struct hf_http_request *request, struct hf_slice protocol,
     struct hf_connection *connection = request->connection;
     char response[RESPONSE_MAX];
     size_t len = build_response(request, protocol, hf__websocket_is_deflated(transport), response);
-    struct hf_websocket *websocket = len > 0 ? hf__websocket_new(worker, transport) : NULL;
+    bool pings_by_frame = query_is(request, "cf_ws_frame_ping_pong", "true");
+    struct hf_websocket *websocket =
+        len > 0 ? hf__websocket_new(worker, transport, pings_by_frame) : NULL;
     if (websocket == NULL) {
         hf_admission_release(worker->priv->admission);
         hf_http_respond_text(request, 500, "Internal Server Error");

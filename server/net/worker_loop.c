@@ -18,6 +18,7 @@ static uint64_t monotonic_ms(void)
 
 void hf__loop_wake(struct hf_worker *worker)
 {
+    hf_gather_event(&worker->priv->gather);
     if (!worker->priv->is_awake) {
         worker->priv->is_awake = true;
         worker->now_ms = monotonic_ms();
@@ -50,7 +51,14 @@ static void arm_timer(struct hf_worker *worker)
     }
 }
 
-static void end_turn(struct hf_worker *worker)
+static void rest(uint32_t rest_us)
+{
+    const struct timespec time = {.tv_nsec = (long)rest_us * 1000};
+    (void)nanosleep(&time, NULL); /* cut short by a signal is well, too */
+}
+
+/* Ends what the callbacks have begun. Returns how long to rest before the next turn. */
+static uint32_t end_turn(struct hf_worker *worker)
 {
     struct hf_worker_private *priv = worker->priv;
     if (priv->on_turn_end != NULL) {
@@ -62,8 +70,10 @@ static void end_turn(struct hf_worker *worker)
             priv->on_turn_end(worker);
         }
     }
+    uint32_t rest_us = hf_gather_end_turn(&priv->gather, worker->now_ms);
     arm_timer(worker);
     priv->is_awake = false;
+    return priv->with_work == NULL ? rest_us : 0;
 }
 
 void hf__loop_turn(struct hf_worker *worker)
@@ -71,7 +81,10 @@ void hf__loop_turn(struct hf_worker *worker)
     int flags = EVLOOP_ONCE | (worker->priv->with_work != NULL ? EVLOOP_NONBLOCK : 0);
     event_base_loop(worker->base, flags);
     hf__loop_wake(worker);
-    end_turn(worker);
+    uint32_t rest_us = end_turn(worker);
+    if (rest_us > 0) {
+        rest(rest_us);
+    }
 }
 
 static struct event_base *new_base(void)

@@ -16,6 +16,7 @@
 #include <openssl/types.h>
 
 #include "net/connection.h"
+#include "net/gather.h"
 #include "worker.h"
 
 struct event;
@@ -35,9 +36,10 @@ struct hf_worker_private {
     struct hf_admission *admission;                /* borrowed, shared by the node's workers */
     void (*on_turn_end)(struct hf_worker *worker); /* NULL: nothing to do */
     /* the loop's own */
-    struct event *timer;               /* wakes the wheel */
-    uint64_t timer_at_ms;              /* what it is armed for; UINT64_MAX: not armed */
-    bool is_awake;                     /* now_ms is of this turn */
+    struct event *timer;  /* wakes the wheel */
+    uint64_t timer_at_ms; /* what it is armed for; UINT64_MAX: not armed */
+    bool is_awake;        /* now_ms is of this turn */
+    struct hf_gather gather;
     bool is_draining;                  /* answers are the last of their connections */
     uint64_t awaited;                  /* connections from before draining that are still there */
     char *scratch;                     /* HF_LOOP_SCRATCH_BYTES */
@@ -51,7 +53,8 @@ int hf__loop_open(struct hf_worker *worker) __attribute__((warn_unused_result));
 /* Closes every connection (their drivers hear 3000) and frees what open made. */
 void hf__loop_close(struct hf_worker *worker);
 
-/* One turn. Blocks until there is something to do. */
+/* One turn. Blocks until there is something to do; in a storm of arriving clients rests after it,
+ * as gather.h says. */
 void hf__loop_turn(struct hf_worker *worker);
 
 /* First thing in every event callback: brings worker->now_ms up to date, once per turn. */

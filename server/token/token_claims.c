@@ -256,13 +256,13 @@ static enum hf_json_status read_subs(struct reader *reader)
 
 static enum hf_json_status read_all_subs(struct reader *reader)
 {
-    size_t count = 0;
+    size_t channels = hf_slice_is_empty(reader->channels) ? 0 : count_items(reader->channels);
+    size_t subs = hf_slice_is_empty(reader->subs) ? 0 : count_items(reader->subs);
     enum hf_json_status status = HF_JSON_OK;
 
-    count += hf_slice_is_empty(reader->channels) ? 0 : count_items(reader->channels);
-    count += hf_slice_is_empty(reader->subs) ? 0 : count_items(reader->subs);
-    if (count > 0) {
-        reader->claims->subs = hf_arena_alloc(reader->arena, count * sizeof(struct hf_token_sub));
+    if (channels + subs > 0) {
+        reader->claims->subs =
+            hf_arena_alloc(reader->arena, (channels + subs) * sizeof(struct hf_token_sub));
         if (reader->claims->subs == NULL) {
             return HF_JSON_NO_MEMORY;
         }
@@ -271,6 +271,8 @@ static enum hf_json_status read_all_subs(struct reader *reader)
         status = read_channels(reader);
     }
     if (status == HF_JSON_OK && !hf_slice_is_empty(reader->subs)) {
+        /* Beside subs that name any, channels are nothing but checked. */
+        reader->claims->subs_count = subs > 0 ? 0 : reader->claims->subs_count;
         status = read_subs(reader);
     }
     return status;

@@ -21,7 +21,8 @@
 
 struct chaos {
     struct hf_cluster cluster;
-    struct hf_proxy *proxy; /* what a test puts here is freed */
+    struct hf_proxy *proxy; /* what a test puts here is freed, and in the next line */
+    struct hf_redis_server *second;
 };
 
 static inline int chaos_set_up(void **state)
@@ -36,6 +37,7 @@ static inline int chaos_tear_down(void **state)
     struct chaos *chaos = *state;
     hf_proxy_free(chaos->proxy); /* first: nothing is held back any more */
     hf_cluster_close(&chaos->cluster);
+    hf_redis_server_free(chaos->second);
     free(chaos);
     return 0;
 }

@@ -187,3 +187,26 @@ for (const [transport, script] of [
     assert.ok((await tab.evaluate(() => window.subscribed)).slice(1).every(Boolean));
   });
 }
+
+test('docs/examples/follow.html, opened as a file: its node is killed -> goes on at the other one', options, async (t) => {
+  const { first, second, publish } = await startNodes(t);
+  const tab = await openPage(t);
+  const page = new URL('../../docs/examples/follow.html', import.meta.url);
+  page.searchParams.set('channel', 'chat:a');
+  for (const node of [first, second]) page.searchParams.append('node', `http://127.0.0.1:${node.port}`);
+  await tab.goto(page.href);
+  const rows = () =>
+    tab.evaluate(() => [...document.querySelectorAll('tr')].map((row) => [...row.cells].map((cell) => cell.textContent)));
+  await until('connected', () => tab.evaluate(() => document.querySelector('#state.open') !== null));
+  await publish(1);
+  await until('live', async () => (await rows()).length === 1);
+  await first.kill();
+  await until('it noticed', () => tab.evaluate(() => document.querySelector('#state.open') === null));
+  for (let n = 2; n <= 5; n++) await publish(n);
+  await until('all', async () => (await rows()).length === 5, 30000);
+  assert.deepEqual(
+    (await rows()).reverse().map(([offset, data]) => [offset, data]),
+    numbers(5).map((n) => [String(n), `{"n":${n}}`]),
+  );
+  assert.equal((await rows()).at(-1)[2], 'live');
+});

@@ -287,6 +287,32 @@ redisReply *hf_redis_server_command(struct hf_redis_server *server, const char *
     return reply;
 }
 
+redisContext *hf_redis_server_begin(struct hf_redis_server *server, const char *format, ...)
+{
+    va_list arguments;
+    int is_sent = 0;
+    redisContext *connection = connect_to(server);
+    if (connection == NULL)
+        die("connect");
+    va_start(arguments, format);
+    redisvAppendCommand(connection, format, arguments);
+    va_end(arguments);
+    while (!is_sent) {
+        if (redisBufferWrite(connection, &is_sent) != REDIS_OK)
+            die(format);
+    }
+    return connection;
+}
+
+redisReply *hf_redis_server_end(redisContext *connection)
+{
+    redisReply *reply = NULL;
+    if (redisGetReply(connection, (void **)&reply) != REDIS_OK)
+        die("a command that was begun was not answered");
+    redisFree(connection);
+    return reply;
+}
+
 void hf_redis_server_do(struct hf_redis_server *server, const char *format, ...)
 {
     va_list arguments;

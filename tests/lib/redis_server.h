@@ -43,6 +43,11 @@ void hf_redis_server_auth(struct hf_redis_server *server, const char *password);
  * (freeReplyObject). */
 redisReply *hf_redis_server_command(struct hf_redis_server *server, const char *format, ...);
 
+/* Sends a command on a connection of its own and does not wait: it may take for ever. _end waits
+ * for its reply and closes the connection; the caller frees the reply. */
+redisContext *hf_redis_server_begin(struct hf_redis_server *server, const char *format, ...);
+redisReply *hf_redis_server_end(redisContext *connection);
+
 /* Runs it and forgets the reply, which must be no error. */
 void hf_redis_server_do(struct hf_redis_server *server, const char *format, ...);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define CLIENT_RETRY_MS 300
+#define STALE_MS        1000 /* a read may be under way for so long */
 
 struct subscribe_request {
     struct client *client;
@@ -123,6 +124,19 @@ void client_lost(struct client *client)
     ask_again_later(client);
 }
 
+/* A node may not have noticed yet that the store has changed, but not for long. */
+static void check_line(const struct client *client)
+{
+    struct sim *sim = client->sim;
+    const struct model_publication *last = &sim->store.publications[client->place.number];
+    if (client->place.number != 0 && last->left_ms != 0 &&
+        sim->world.now_ms > last->left_ms + DEAF_MS + STALE_MS &&
+        (last->seen_by != 0 || must_remember(client))) {
+        violate(sim, "V9", "client %u recovered to #%" PRIu64 ", which the stream has left",
+                client->index, client->place.number);
+    }
+}
+
 static void take_recovered(struct client *client, const struct hf_subscribe_result *answer)
 {
     struct sim *sim = client->sim;
@@ -138,6 +152,7 @@ static void take_recovered(struct client *client, const struct hf_subscribe_resu
     if (!hf_position_equal(client->place.position, answer->position)) {
         violate(sim, "V1", "client %u: the answer's position is not its page's end", client->index);
     }
+    check_line(client);
 }
 
 static void take_fresh(struct client *client, const struct hf_subscribe_result *answer)
@@ -209,6 +224,7 @@ static void ask(struct client *client, bool continues)
     *request = (struct subscribe_request){client, client->session, sim->world.now_ms, node->pauses};
     sim->open_subscribes++;
     client->was_cut_off = !store_follows(client);
+    node_keep_time(node);
     int result = hf_core_subscribe(node->core, node->watches[client->channel].core, &params,
                                    continues, request, sim->world.now_ms);
     if (result != HF_OK) {

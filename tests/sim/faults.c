@@ -79,6 +79,7 @@ static void come_back_as(struct sim *sim, const struct model_stream *streams, ui
     sim->noted_life = noted_life;
     for (unsigned i = 0; i < MODEL_CHANNELS; i++) {
         model_go_back(&sim->store, i, &streams[i]);
+        model_note_line(&sim->store, i, sim->world.now_ms);
         clients_note_change(sim, i);
     }
 }
@@ -122,6 +123,7 @@ static void fault_lose_all(struct sim *sim, struct node *node)
 static void fault_snapshot(struct sim *sim, struct node *node)
 {
     (void)node;
+    tell(sim, "the store is saved");
     memcpy(sim->snapshot, sim->store.streams, sizeof sim->snapshot);
     sim->snapshot_life = sim->noted_life;
 }

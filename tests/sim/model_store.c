@@ -172,20 +172,40 @@ bool model_follows(const struct model_store *store, unsigned channel, struct hf_
     return store->publications[stream->numbers[stream->count - missed]].behind == number;
 }
 
-uint64_t model_forgotten(struct model_store *store, unsigned channel)
+static void mark_line(struct model_store *store, unsigned channel)
 {
-    const struct model_stream *stream = &store->streams[channel];
     for (uint64_t number = 1; number <= store->numbers; number++) {
         store->publications[number].is_on_line = false;
     }
-    for (uint64_t number = newest(stream); number != 0;
+    for (uint64_t number = newest(&store->streams[channel]); number != 0;
          number = store->publications[number].behind) {
         store->publications[number].is_on_line = true;
     }
+}
+
+void model_note_line(struct model_store *store, unsigned channel, uint64_t now_ms)
+{
+    mark_line(store, channel);
+    for (uint64_t number = 1; number <= store->numbers; number++) {
+        struct model_publication *publication = &store->publications[number];
+        if (publication->is_on_line) {
+            publication->left_ms = 0;
+        } else if (publication->channel == channel && publication->left_ms == 0) {
+            publication->left_ms = now_ms;
+        }
+    }
+}
+
+uint64_t model_forgotten(struct model_store *store, unsigned channel)
+{
+    const struct model_stream *stream = &store->streams[channel];
+    const uint64_t oldest = stream->top.offset - stream->count; /* who is there can be recovered */
+    mark_line(store, channel);
     for (uint64_t number = 1; number <= store->numbers; number++) {
         const struct model_publication *publication = &store->publications[number];
         if (publication->channel == channel && publication->seen_by != 0 &&
-            publication->position.epoch == stream->top.epoch && !publication->is_on_line) {
+            publication->position.epoch == stream->top.epoch &&
+            publication->position.offset >= oldest && !publication->is_on_line) {
             return number;
         }
     }

@@ -29,8 +29,9 @@ struct model_publication {
     unsigned channel;
     struct hf_position position; /* that it was given */
     uint64_t behind;             /* the one it was written behind, 0: the first of its epoch */
+    uint64_t left_ms;            /* when the stream ceased to go through it; 0: it does */
     uint8_t seen_by;             /* bit per node that has heard or read it, and lives */
-    bool is_on_line;             /* scratch of model_forgotten */
+    bool is_on_line;             /* scratch of mark_line */
 };
 
 struct model_store {
@@ -58,8 +59,11 @@ void model_go_back(struct model_store *store, unsigned channel, const struct mod
 bool model_follows(const struct model_store *store, unsigned channel, struct hf_position position,
                    uint64_t number);
 
+/* After a stream has become another one than before: notes what it does not go through any more. */
+void model_note_line(struct model_store *store, unsigned channel, uint64_t now_ms);
+
 /* A publication that a living node has seen, but that the stream, still in that epoch, does not go
- * through; 0: there is none. */
+ * through, although it holds what would follow it (V7); 0: there is none. */
 uint64_t model_forgotten(struct model_store *store, unsigned channel);
 
 /* The number that a publication's payload carries. */

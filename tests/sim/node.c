@@ -86,6 +86,23 @@ bool node_postpones(struct node *node, enum lane lane, world_action *action, voi
     return true;
 }
 
+static void show_fence(struct node *node, bool is_open)
+{
+    if (is_open != node->is_open) {
+        tell(node->sim, "node %u %s its fence", node->index, is_open ? "opens" : "closes");
+        node->is_open = is_open;
+    }
+}
+
+void node_keep_time(struct node *node)
+{
+    uint64_t now_ms = node->sim->world.now_ms;
+    if (!hf_fence_is_open(&node->fence, now_ms)) {
+        show_fence(node, false);
+        hf_core_set_fence(node->core, true, now_ms);
+    }
+}
+
 void node_end_turn(struct node *node)
 {
     struct sim *sim = node->sim;
@@ -99,10 +116,12 @@ void node_end_turn(struct node *node)
         pubsub_say(sim, &word);
     }
     bool is_open = hf_fence_is_open(&node->fence, now_ms);
+    node->admitted = is_open ? node->fence.life : node->admitted;
     if (is_open && !node->has_admitted && node->fence.life == sim->store_life && can_say) {
         sim->noted_life = sim->store_life;
         node->has_admitted = true;
     }
+    show_fence(node, is_open);
     hf_core_set_fence(node->core, !is_open, now_ms);
 }
 
@@ -113,6 +132,7 @@ static void act_tick(void *subject, uint64_t life)
         node_postpones(node, LANE_TIMERS, act_tick, node, life)) {
         return;
     }
+    node_keep_time(node);
     hf_core_tick(node->core, node->sim->world.now_ms);
     node_end_turn(node);
     world_plan(&node->sim->world, HF_CORE_TICK_MS, act_tick, node, life);
@@ -138,11 +158,12 @@ static void act_connect(void *subject, uint64_t life)
     node->is_ghost = false;
     node->believed = ++node->pubsub;
     memset(node->is_subscribed, 0, sizeof node->is_subscribed);
-    tell(sim, "node %u connects", node->index);
+    tell(sim, "node %u connects to life %u, admitted was %u", node->index,
+         (unsigned)sim->store_life, (unsigned)sim->noted_life);
     node->has_admitted = false;
     hf_fence_connected(&node->fence, sim->store_life, sim->noted_life, now_ms);
     node_end_turn(node);
-    sim->noted_life = sim->noted_life == 0 ? sim->store_life : sim->noted_life;
+    requests_note_life(sim);
     hf_core_connected(node->core, sim->store_life);
     node_end_turn(node);
 }
@@ -211,6 +232,7 @@ void node_start(struct node *node)
         .peer_timeout_ms = PEER_TIMEOUT_MS,
         .hello_ms = 200,
         .heartbeat_ms = 500,
+        .deaf_ms = DEAF_MS,
         .peers_max = 8,
     };
     node->core = hf_core_new(&sim->core_config, &effects, node);
@@ -219,6 +241,8 @@ void node_start(struct node *node)
     }
     hf_core_set_fence(node->core, true, sim->world.now_ms);
     node->is_alive = true;
+    node->is_open = false;
+    node->admitted = 0;
     node->is_ghost = false;
     node->life++;
     node->commands_up_ms = 0;

@@ -9,6 +9,7 @@ struct open_read {
     struct node *node;
     struct hf_stream *stream;
     bool is_mend;
+    bool was_sent;     /* of a mend: the store may have got it */
     bool is_done;      /* the store has carried it out; the reply is on its way */
     bool is_cancelled; /* its node is gone */
     unsigned channel;
@@ -47,6 +48,7 @@ static void finish(struct open_read *read)
     for (uint32_t i = 0; read->result.page != NULL && i < read->result.page->count; i++) {
         node_sees(node, read->result.page->items[i]);
     }
+    node_keep_time(node);
     if (read->is_mend) {
         hf_core_mend_done(node->core, read->stream, read->mend_result, now_ms);
     } else {
@@ -69,7 +71,9 @@ static void carry_out_mend(struct open_read *read)
     struct sim *sim = read->sim;
     const struct hf_core_mend *mend = &read->mend;
     bool had_lost = sim->store.streams[read->channel].has_lost;
-    read->mend_result = model_mend(&sim->store, read->channel, mend);
+    bool is_of_our_life = mend->life == 0 || mend->life == sim->store_life; /* store.h */
+    read->mend_result =
+        is_of_our_life ? model_mend(&sim->store, read->channel, mend) : HF_EUNRECOVERABLE;
     tell(sim, "node %u mends channel %u at %" PRIu64 "-%" PRIu64 "%s: %s", read->node->index,
          read->channel, mend->expected.epoch, mend->expected.offset,
          mend->page != NULL ? " by writing back" : " by a new epoch",
@@ -83,19 +87,31 @@ static void carry_out_mend(struct open_read *read)
         violate(sim, "V8", "node %u mends channel %u, which has lost nothing", read->node->index,
                 read->channel);
     }
+    model_note_line(&sim->store, read->channel, sim->world.now_ms);
     clients_note_change(sim, read->channel);
     for (uint32_t i = 0; mend->page != NULL && i < mend->page->count; i++) {
         pubsub_send(sim, read->channel, mend->page->items[i]);
     }
 }
 
+void requests_note_life(struct sim *sim)
+{
+    sim->noted_life = sim->noted_life == 0 ? sim->store_life : sim->noted_life;
+}
+
 static void carry_out(struct open_read *read)
 {
+    requests_note_life(read->sim); /* before it makes a stream (test_store_redis) */
     if (read->is_mend) {
         carry_out_mend(read);
         return;
     }
     model_read(&read->sim->store, read->channel, &read->read, &read->result);
+    read->result.life = read->sim->store_life;
+    tell(read->sim,
+         "node %u reads channel %u from %" PRIu64 "-%" PRIu64 ": top %" PRIu64 "-%" PRIu64,
+         read->node->index, read->channel, read->read.since.epoch, read->read.since.offset,
+         read->result.top.epoch, read->result.top.offset);
     read->result.admitted_life = read->read.proves ? read->sim->noted_life : 0;
 }
 
@@ -103,7 +119,7 @@ static void carry_out(struct open_read *read)
  */
 
 /* Sent over a connection that may break before the store has it, or before the reply is back: a
- * read is then sent again, a mend has failed. */
+ * read is then sent again, and so is a mend that still waited; another one has failed. */
 static void act_read(void *subject, uint64_t number)
 {
     struct open_read *read = subject;
@@ -121,7 +137,7 @@ static void act_read(void *subject, uint64_t number)
     }
     if (is_broken && world->now_ms < node->commands_up_ms) {
         world_plan(world, node->commands_up_ms - world->now_ms, act_read, read, 0);
-    } else if (is_broken && read->is_mend) {
+    } else if (is_broken && read->is_mend && read->was_sent) {
         read->mend_result = HF_EUNKNOWN;
         finish(read);
         node_end_turn(node);
@@ -163,6 +179,7 @@ static struct open_read *open_read(struct node *node, struct hf_stream *stream,
     read->stream = stream;
     read->channel = (unsigned)(channel.data[0] - 'a');
     read->commands = node->commands;
+    read->was_sent = sim->is_store_up && sim->world.now_ms >= node->commands_up_ms;
     read->next = node->open;
     node->open = read;
     world_plan(&sim->world, travel_ms(sim, 15), act_read, read, 0);
@@ -209,13 +226,15 @@ static void free_publish(struct open_publish *publish)
 }
 
 /* One whose connection breaks is not sent again here: whether it was applied is the store's to find
- * out (tests/chaos), not the core's. */
+ * out (tests/chaos), not the core's. One whose connection is to a life that its node has not
+ * admitted is held back (store.h, S7), however slowly the node notices; here it has failed. */
 static void act_publish(void *subject, uint64_t number)
 {
     struct open_publish *publish = subject;
     struct node *node = publish->node;
     struct sim *sim = node->sim;
-    if (!sim->is_store_up || !node->is_alive || publish->commands != node->commands) {
+    bool is_held = publish->publication == NULL && node->admitted != sim->store_life;
+    if (!sim->is_store_up || !node->is_alive || publish->commands != node->commands || is_held) {
         free_publish(publish);
         return;
     }

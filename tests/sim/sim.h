@@ -18,9 +18,12 @@
  *   V5  who is refused, or told of a loss, lacks something that the store does not have, or did not
  *       have for a moment since it asked
  *   V6  a node has no more reads open than it may, and one per stream
- *   V7  when all is well, a stream goes through all that a living node has seen of its epoch
+ *   V7  when all is well, a stream goes through all that a living node has seen of its epoch and
+ *       behind which it still has what follows: who has anything older is refused anyway, whichever
+ *       line it was on, so that nothing is said falsely
  *   V8  a stream is mended only when it has lost something, or by a node that the others took for
- *       dead meanwhile */
+ *       dead meanwhile
+ *   V9  nobody is told `recovered` on a line that the stream left long ago, as far as V2 goes */
 #ifndef HF_SIM_SIM_H
 #define HF_SIM_SIM_H
 

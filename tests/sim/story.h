@@ -26,6 +26,8 @@
 
 /* Nodes wait so long for a silent one; whoever is away for longer counts as dead. */
 #define PEER_TIMEOUT_MS 3000
+/* A node that has not heard itself for so long closes its fence. */
+#define DEAF_MS 2000
 /* So long after it was taken for dead a node may still find that it missed something. */
 #define GHOST_MS 10000
 #define WAIT_MS  1500 /* for an answer */
@@ -59,7 +61,9 @@ struct node {
     uint64_t next_delivery_ms;          /* ... both ways */
     uint64_t paused_until_ms[LANES];
     uint64_t pauses;   /* counts them */
+    bool is_open;      /* its fence, for the story */
     bool has_admitted; /* the store knows that the fence was open */
+    uint64_t admitted; /* the life into which its publishes go (store.h, S7) */
     bool is_ghost;     /* taken for dead by the others: what it hears of a life that is over is not
                           known to a living node */
     uint64_t ghost_ms; /* until when it was one last */
@@ -154,6 +158,8 @@ void node_stop(struct node *node);
 /* The store's end of the connection breaks; the node notices at once or after a while. */
 void node_cut(struct node *node, bool commands_too);
 void node_pause(struct node *node, uint64_t duration_ms);
+/* What the engine does before anything that may answer: the node may have been stopped. */
+void node_keep_time(struct node *node);
 /* The node's turn ends: what the engine does then about the fence. */
 void node_end_turn(struct node *node);
 /* Whether the node is paused: `action` is then planned again for when it is not. */
@@ -171,6 +177,8 @@ void effect_mend(void *context, struct hf_stream *stream, const struct hf_core_m
 /* Through some node, as everybody must; one whose fence is closed lets nothing through. */
 void publish(struct sim *sim, unsigned channel);
 void requests_cancel(struct node *node);
+/* A store that has no note of a life gets one from the first commands that reach it. */
+void requests_note_life(struct sim *sim);
 /* Frees what an event that will not happen any more would have freed. */
 void requests_forget(const struct world_event *event);
 

@@ -317,6 +317,77 @@ static void life_that_was_admitted_last_is_told_on_connecting(void **state)
     assert_true(world->node.admitted_life == world->node.life);
 }
 
+static void life_that_answers_a_read_is_told_and_no_other_is_mended(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    struct hf_position first = hf_redis_world_publish(&world->node, "a", "1");
+    struct hf_store_read read = {.channel = hf_bytes_of("a"), .limit = 1};
+    assert_int_equal(hf_store_client_read(&world->node, &read), HF_OK);
+    assert_true(read.life == world->node.life && read.life != 0);
+    hf_page_unref(read.page);
+    hf_redis_server_do(world->server, "SAVE");
+    hf_redis_server_kill(world->server);
+    hf_redis_server_restart(world->server);
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+    struct hf_store_mend mend = {.channel = hf_bytes_of("a"),
+                                 .options = hf_options_10,
+                                 .expected = first,
+                                 .life = read.life};
+    assert_int_equal(hf_store_client_mend(&world->node, &mend), HF_EUNRECOVERABLE);
+    assert_int_equal(hf_store_client_read(&world->node, &read), HF_OK);
+    assert_true(read.life == world->node.life && read.life != mend.life);
+    assert_true(hf_position_equal(read.top, first));
+    hf_page_unref(read.page);
+    mend.life = read.life;
+    assert_int_equal(hf_store_client_mend(&world->node, &mend), HF_OK);
+}
+
+/* What waited for the connection goes out with it, but behind the note: no snapshot holds a stream
+ * and no life. */
+static void life_is_noted_before_the_first_stream_is_made(void **state)
+{
+    struct hf_redis_world *world = *state;
+    hf_redis_world_start(world, NULL);
+    hf_redis_server_do(world->server, "CONFIG SET slowlog-log-slower-than 0");
+    hf_store_client_open(&world->node);
+    struct hf_store_read request = {
+        .channel = hf_bytes_of("a"), .options = hf_options_10, .limit = 1, .create = true};
+    assert_int_equal(hf_store_client_read(&world->node, &request), HF_OK);
+    redisReply *log = hf_redis_server_command(world->server, "SLOWLOG GET -1"); /* newest first */
+    int noted = -1, created = -1;
+    for (int i = 0; i < (int)log->elements; i++) {
+        const redisReply *command = log->element[i]->element[3];
+        bool is_note = strcasecmp(command->element[0]->str, "SET") == 0 &&
+                       strcmp(command->element[1]->str, "holdfast:life") == 0;
+        noted = is_note ? i : noted;
+        if (strncasecmp(command->element[0]->str, "EVAL", 4) == 0) {
+            created = i;
+        }
+    }
+    assert_true(created >= 0);
+    assert_true(noted > created);
+    freeReplyObject(log);
+}
+
+/* Who is in step must never find a life there that is older than what was published. */
+static void life_that_redis_refused_to_note_is_noted_before_the_next_publication(void **state)
+{
+    struct hf_redis_world *world = *state;
+    hf_redis_world_start(world, NULL);
+    hf_redis_server_do(world->server, "CONFIG SET maxmemory 1");
+    hf_store_client_connect(&world->node);
+    assert_int_equal(hf_store_client_publish(&world->node, "a", hf_options_10, "x", NULL),
+                     HF_ESTORE);
+    hf_redis_server_do(world->server, "CONFIG SET maxmemory 0");
+    hf_redis_world_publish(&world->node, "a", "y");
+    redisReply *reply = hf_redis_server_command(world->server, "GET holdfast:life");
+    char noted[17];
+    snprintf(noted, sizeof noted, "%llx", (unsigned long long)world->node.life);
+    assert_int_equal(reply->type, REDIS_REPLY_STRING);
+    assert_string_equal(reply->str, noted);
+    freeReplyObject(reply);
+}
+
 /* The list in docs/redis-keys.md. */
 static void documented_permissions_suffice(void **state)
 {
@@ -377,6 +448,9 @@ int main(void)
         CASE(password_and_user_are_used_and_never_shown),
         CASE(missing_permission_fails_the_request_and_is_logged),
         CASE(life_that_was_admitted_last_is_told_on_connecting),
+        CASE(life_that_answers_a_read_is_told_and_no_other_is_mended),
+        CASE(life_is_noted_before_the_first_stream_is_made),
+        CASE(life_that_redis_refused_to_note_is_noted_before_the_next_publication),
         CASE(documented_permissions_suffice),
     };
     return cmocka_run_group_tests_name("redis server", tests, NULL, NULL);

@@ -5,6 +5,7 @@ import { cleanup, until } from './scope.mjs';
 
 // A client with one subscription. Collected, oldest first:
 //   publications  contexts of 'publication'      subscribed   contexts of 'subscribed'
+//   id            the client's, of its newest connection
 //   events        { type, code, reason } of everything that went wrong or changed the state
 export class Subscriber {
   // options: the SDK's; subscription: those of the subscription; sdk: another build of the SDK
@@ -28,6 +29,7 @@ export class Subscriber {
     for (const type of ['subscribing', 'unsubscribed', 'error']) {
       this.sub.on(type, note(`subscription ${type}`));
     }
+    this.client.on('connected', (ctx) => (this.id = ctx.client));
     this.sub.on('publication', (ctx) => this.publications.push(ctx));
     this.sub.on('subscribed', (ctx) => this.subscribed.push(ctx));
   }

@@ -123,6 +123,7 @@ static inline void fixture_on_mend(void *context, struct hf_stream *stream,
 {
     struct core_fixture *fixture = context;
     assert_null(fixture->mending);
+    assert_true(mend->life == fixture->life);
     fixture->mending = stream;
     fixture_log(fixture, "mend %.*s at %" PRIu64 ":%" PRIu64, (int)mend->channel.len,
                 mend->channel.data, mend->expected.epoch, mend->expected.offset);
@@ -277,6 +278,7 @@ static inline void read_gives_other(struct core_fixture *fixture, uint64_t epoch
         .top = {epoch, top},
         .page = page,
         .has_more = first > 0 && last < top,
+        .life = fixture->life,
         .admitted_life = fixture->asked[0].proves ? fixture->admitted_life : 0,
     };
     hf_core_read_done(fixture->core, fixture_take_read(fixture), &result, fixture->now_ms);

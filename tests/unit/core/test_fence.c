@@ -16,6 +16,7 @@ static int set_up(void **state)
                                            .peer_timeout_ms = 1000,
                                            .hello_ms = 200,
                                            .heartbeat_ms = 300,
+                                           .deaf_ms = 700,
                                            .peers_max = 2};
     return hf_fence_init(&fence, &config) ? 0 : -1;
 }
@@ -29,7 +30,14 @@ static int tear_down(void **state)
 
 static void hear(uint64_t number, uint64_t checked_life, uint64_t now_ms)
 {
-    hf_fence_heard(&fence, &(struct hf_fence_word){number, checked_life, false}, now_ms);
+    hf_fence_heard(&fence, &(struct hf_fence_word){number, checked_life, now_ms, false}, now_ms);
+}
+
+/* What it says just now comes back. */
+static bool is_open(uint64_t now_ms)
+{
+    hear(SELF, 0, now_ms);
+    return hf_fence_is_open(&fence, now_ms);
 }
 
 /* An open fence of LIFE that knows a peer. */
@@ -38,14 +46,14 @@ static void open_with_peer(void)
     hf_fence_connected(&fence, LIFE, 0, 0);
     hf_fence_checked(&fence);
     hear(PEER, LIFE, 100);
-    assert_true(hf_fence_is_open(&fence, 200));
+    assert_true(is_open(200));
 }
 
 static void before_the_first_connection_it_is_closed(void **state)
 {
     (void)state;
     struct hf_fence_word word;
-    assert_false(hf_fence_is_open(&fence, 100000));
+    assert_false(is_open(100000));
     assert_false(hf_fence_says(&fence, &word, 100000));
 }
 
@@ -53,10 +61,10 @@ static void alone_it_opens_when_checked_and_nobody_answered_the_hello(void **sta
 {
     (void)state;
     hf_fence_connected(&fence, LIFE, 0, 1000);
-    assert_false(hf_fence_is_open(&fence, 1500)); /* not checked */
+    assert_false(is_open(1500)); /* not checked */
     hf_fence_checked(&fence);
-    assert_false(hf_fence_is_open(&fence, 1199));
-    assert_true(hf_fence_is_open(&fence, 1200));
+    assert_false(is_open(1199));
+    assert_true(is_open(1200));
 }
 
 static void one_that_has_just_started_waits_for_who_has_not_noticed_the_new_life(void **state)
@@ -64,8 +72,8 @@ static void one_that_has_just_started_waits_for_who_has_not_noticed_the_new_life
     (void)state;
     hf_fence_connected(&fence, NEXT_LIFE, LIFE, 1000);
     hf_fence_checked(&fence);
-    assert_false(hf_fence_is_open(&fence, 1999)); /* a peer's timeout, not the hello */
-    assert_true(hf_fence_is_open(&fence, 2000));
+    assert_false(is_open(1999)); /* a peer's timeout, not the hello */
+    assert_true(is_open(2000));
 }
 
 static void one_that_has_just_started_does_not_wait_in_a_life_that_was_admitted(void **state)
@@ -73,7 +81,47 @@ static void one_that_has_just_started_does_not_wait_in_a_life_that_was_admitted(
     (void)state;
     hf_fence_connected(&fence, LIFE, LIFE, 1000);
     hf_fence_checked(&fence);
-    assert_true(hf_fence_is_open(&fence, 1200));
+    assert_true(is_open(1200));
+}
+
+/* Who was cut off when it asked has not answered it. */
+static void one_that_has_not_listened_for_long_does_not_know_all(void **state)
+{
+    (void)state;
+    hf_fence_connected(&fence, LIFE, LIFE, 1000);
+    hf_fence_checked(&fence);
+    assert_true(is_open(1999));
+    hf_fence_disconnected(&fence);
+    hf_fence_connected(&fence, NEXT_LIFE, LIFE, 2500);
+    hf_fence_checked(&fence);
+    assert_false(is_open(3499));
+    assert_true(is_open(3500));
+}
+
+static void one_that_has_listened_for_long_knows_all(void **state)
+{
+    (void)state;
+    hf_fence_connected(&fence, LIFE, LIFE, 1000);
+    hf_fence_checked(&fence);
+    assert_true(is_open(2000));
+    hf_fence_disconnected(&fence);
+    hf_fence_connected(&fence, NEXT_LIFE, LIFE, 2500);
+    hf_fence_checked(&fence);
+    assert_false(is_open(2699));
+    assert_true(is_open(2700));
+}
+
+static void one_that_has_begun_to_listen_anew_does_not_add_that_up(void **state)
+{
+    (void)state;
+    hf_fence_connected(&fence, LIFE, LIFE, 1000);
+    hf_fence_checked(&fence);
+    assert_true(is_open(1900));
+    hf_fence_connected(&fence, LIFE, LIFE, 1950);
+    assert_true(is_open(2850));
+    hf_fence_connected(&fence, NEXT_LIFE, LIFE, 2900);
+    hf_fence_checked(&fence);
+    assert_false(is_open(3899));
 }
 
 static void closed_while_disconnected_the_same_life_opens_it_at_once(void **state)
@@ -81,9 +129,9 @@ static void closed_while_disconnected_the_same_life_opens_it_at_once(void **stat
     (void)state;
     open_with_peer();
     hf_fence_disconnected(&fence);
-    assert_false(hf_fence_is_open(&fence, 300));
+    assert_false(is_open(300));
     hf_fence_connected(&fence, LIFE, 0, 5000);
-    assert_true(hf_fence_is_open(&fence, 5000));
+    assert_true(is_open(5000));
 }
 
 static void another_life_closes_it_until_every_living_peer_has_checked(void **state)
@@ -92,15 +140,15 @@ static void another_life_closes_it_until_every_living_peer_has_checked(void **st
     open_with_peer();
     hf_fence_disconnected(&fence);
     hf_fence_connected(&fence, NEXT_LIFE, 0, 5000);
-    assert_false(hf_fence_is_open(&fence, 5000));
+    assert_false(is_open(5000));
     hf_fence_checked(&fence);
-    assert_false(hf_fence_is_open(&fence, 5500)); /* the peer has not said so */
+    assert_false(is_open(5500)); /* the peer has not said so */
     hear(PEER, 0, 5600);
-    assert_false(hf_fence_is_open(&fence, 5600));
+    assert_false(is_open(5600));
     hear(PEER, LIFE, 5700); /* it speaks of the life before */
-    assert_false(hf_fence_is_open(&fence, 5700));
+    assert_false(is_open(5700));
     hear(PEER, NEXT_LIFE, 5800);
-    assert_true(hf_fence_is_open(&fence, 5800));
+    assert_true(is_open(5800));
 }
 
 static void a_peer_that_stays_silent_is_waited_for_from_the_connection_on(void **state)
@@ -110,8 +158,50 @@ static void a_peer_that_stays_silent_is_waited_for_from_the_connection_on(void *
     hf_fence_disconnected(&fence);
     hf_fence_connected(&fence, NEXT_LIFE, 0, 50000);
     hf_fence_checked(&fence);
-    assert_false(hf_fence_is_open(&fence, 50999));
-    assert_true(hf_fence_is_open(&fence, 51000));
+    assert_false(is_open(50999));
+    assert_true(is_open(51000));
+}
+
+static void one_that_does_not_hear_itself_stays_closed(void **state)
+{
+    (void)state;
+    hf_fence_connected(&fence, LIFE, 0, 1000);
+    hf_fence_checked(&fence);
+    hear(PEER, LIFE, 1200);
+    assert_false(hf_fence_is_open(&fence, 1200));
+    hear(SELF, LIFE, 1250);
+    assert_true(hf_fence_is_open(&fence, 1260));
+}
+
+static void one_that_has_not_heard_itself_for_long_closes_until_it_does(void **state)
+{
+    (void)state;
+    struct hf_fence_word word;
+    open_with_peer();
+    assert_true(hf_fence_says(&fence, &word, 300));
+    hf_fence_heard(&fence, &word, 450); /* under way for long: it counts when it was said */
+    assert_true(hf_fence_is_open(&fence, 999));
+    assert_false(hf_fence_is_open(&fence, 1000)); /* stopped until now, or cut off unnoticed */
+    assert_true(hf_fence_says(&fence, &word, 1000));
+    assert_false(hf_fence_is_open(&fence, 1001));
+    hf_fence_heard(&fence, &word, 1002);
+    assert_true(hf_fence_is_open(&fence, 1002));
+}
+
+static void an_old_word_of_its_own_proves_nothing(void **state)
+{
+    (void)state;
+    struct hf_fence_word before, late;
+    open_with_peer();
+    assert_true(hf_fence_says(&fence, &late, 300));
+    assert_true(hf_fence_says(&fence, &before, 600));
+    hf_fence_heard(&fence, &before, 610);
+    hf_fence_heard(&fence, &late, 620);
+    assert_true(hf_fence_is_open(&fence, 1299));
+    hf_fence_disconnected(&fence);
+    hf_fence_connected(&fence, LIFE, 0, 1300);
+    hf_fence_heard(&fence, &before, 1300); /* said over the connection before */
+    assert_false(hf_fence_is_open(&fence, 1300));
 }
 
 static void its_own_words_are_nobody_s(void **state)
@@ -120,7 +210,7 @@ static void its_own_words_are_nobody_s(void **state)
     hf_fence_connected(&fence, LIFE, 0, 0);
     hf_fence_checked(&fence);
     hear(SELF, 0, 100);
-    assert_true(hf_fence_is_open(&fence, 200));
+    assert_true(is_open(200));
 }
 
 static void once_open_for_a_life_a_newcomer_does_not_close_it(void **state)
@@ -128,7 +218,7 @@ static void once_open_for_a_life_a_newcomer_does_not_close_it(void **state)
     (void)state;
     open_with_peer();
     hear(OTHER, 0, 300);
-    assert_true(hf_fence_is_open(&fence, 300));
+    assert_true(is_open(300));
 }
 
 static void it_says_what_it_has_checked_and_asks_once_for_each_life(void **state)
@@ -163,7 +253,7 @@ static void a_peer_that_asks_is_answered_at_once(void **state)
     open_with_peer();
     assert_true(hf_fence_says(&fence, &word, 200));
     assert_false(hf_fence_says(&fence, &word, 201));
-    hf_fence_heard(&fence, &(struct hf_fence_word){OTHER, 0, true}, 202);
+    hf_fence_heard(&fence, &(struct hf_fence_word){OTHER, 0, 1, true}, 202);
     assert_true(hf_fence_says(&fence, &word, 202));
     assert_int_equal(word.checked_life, LIFE);
     assert_false(word.wants_answer); /* or they would answer each other for ever */
@@ -178,9 +268,9 @@ static void of_too_many_peers_the_longest_silent_is_forgotten(void **state)
     hear(OTHER, 0, 150);
     hear(PEER, 0, 160);
     hear(9, LIFE, 170); /* instead of OTHER */
-    assert_false(hf_fence_is_open(&fence, 300));
+    assert_false(is_open(300));
     hear(PEER, LIFE, 310);
-    assert_true(hf_fence_is_open(&fence, 310));
+    assert_true(is_open(310));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -192,9 +282,15 @@ int main(void)
         TEST(alone_it_opens_when_checked_and_nobody_answered_the_hello),
         TEST(one_that_has_just_started_waits_for_who_has_not_noticed_the_new_life),
         TEST(one_that_has_just_started_does_not_wait_in_a_life_that_was_admitted),
+        TEST(one_that_has_not_listened_for_long_does_not_know_all),
+        TEST(one_that_has_listened_for_long_knows_all),
+        TEST(one_that_has_begun_to_listen_anew_does_not_add_that_up),
         TEST(closed_while_disconnected_the_same_life_opens_it_at_once),
         TEST(another_life_closes_it_until_every_living_peer_has_checked),
         TEST(a_peer_that_stays_silent_is_waited_for_from_the_connection_on),
+        TEST(one_that_does_not_hear_itself_stays_closed),
+        TEST(one_that_has_not_heard_itself_for_long_closes_until_it_does),
+        TEST(an_old_word_of_its_own_proves_nothing),
         TEST(its_own_words_are_nobody_s),
         TEST(once_open_for_a_life_a_newcomer_does_not_close_it),
         TEST(it_says_what_it_has_checked_and_asks_once_for_each_life),

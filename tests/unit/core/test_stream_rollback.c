@@ -302,6 +302,60 @@ static void a_store_gone_back_is_not_checked_before_it_is_mended(void **state)
     assert_true(hf_core_is_checked(fx.core));
 }
 
+/* The store went back, and a read that had been under way for long is answered by what is left. */
+static void a_read_that_another_life_answered_makes_nobody_forget(void **state)
+{
+    (void)state;
+    fx.config.witnesses_max = 4;
+    fx.config.linger_ms = 0;
+    struct hf_core_watch *w = start_live(&fx, 7, 8);
+    recover(&fx, w, "r", 7, 6);
+    hf_core_disconnected(fx.core);
+    fx.life++;
+    read_gives_other(&fx, 7, 9, 7, 9, "other");
+    unwatch(&fx, w);
+    wait_ms(&fx, 1);
+    forget_log();
+    hf_core_connected(fx.core, fx.life);
+    expect(&fx, "read ch from 7:8\n"); /* not 7:9, where the store would be right */
+    read_gives_other(&fx, 7, 9, 8, 9, "other");
+    expect(&fx, "mend ch at 7:9 anew\n");
+}
+
+static void a_read_that_another_life_answered_counts_if_it_shows_what_we_know(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    hear(&fx, "ch", 7, 10);
+    expect(&fx, "read ch from 7:8\n");
+    hf_core_disconnected(fx.core);
+    fx.life++;
+    read_gives(&fx, 7, 11, 8, 11);
+    fx.life++;
+    hf_core_connected(fx.core, fx.life);
+    listening(&fx, "ch");
+    forget_log();
+    read_gives(&fx, 7, 10, 8, 10); /* it has lost 7:11 */
+    expect(&fx, "mend ch at 7:10 anew\n");
+}
+
+static void a_read_that_a_life_answered_of_which_we_are_not_told_is_repeated(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_live(&fx, 7, 8);
+    recover(&fx, w, "r", 7, 6);
+    expect(&fx, "read ch after 7:6\n");
+    fx.life++;
+    read_gives_other(&fx, 7, 8, 7, 8, "other");
+    expect(&fx, "");
+    hf_core_disconnected(fx.core);
+    hf_core_connected(fx.core, fx.life);
+    listening(&fx, "ch");
+    expect(&fx, "listen ch\nread ch from 7:8\n");
+    read_gives_other(&fx, 7, 8, 8, 8, "other");
+    expect(&fx, "mend ch at 7:8 anew\n");
+}
+
 static void a_publish_acknowledged_here_is_known_before_it_is_heard(void **state)
 {
     (void)state;
@@ -343,7 +397,7 @@ static void another_publication_where_one_was_acknowledged_here_gets_a_new_epoch
                                        fixture_publication(7, 9, "other")};
     struct hf_page *page = hf_page_new(items, 2);
     assert_non_null(page);
-    const struct hf_core_read_result result = {.top = {7, 9}, .page = page};
+    const struct hf_core_read_result result = {.top = {7, 9}, .page = page, .life = fx.life};
     hf_core_read_done(fx.core, fixture_take_read(&fx), &result, fx.now_ms);
     hf_page_unref(page);
     hf_publication_unref(items[0]);
@@ -428,6 +482,9 @@ int main(void)
         TEST(a_store_that_has_proved_our_place_is_trusted_again),
         TEST(a_store_that_may_be_another_is_checked_when_every_place_is_confirmed),
         TEST(a_store_gone_back_is_not_checked_before_it_is_mended),
+        TEST(a_read_that_another_life_answered_makes_nobody_forget),
+        TEST(a_read_that_another_life_answered_counts_if_it_shows_what_we_know),
+        TEST(a_read_that_a_life_answered_of_which_we_are_not_told_is_repeated),
         TEST(a_publish_acknowledged_here_is_known_before_it_is_heard),
         TEST(a_store_is_not_healed_from_less_than_was_acknowledged),
         TEST(another_publication_where_one_was_acknowledged_here_gets_a_new_epoch),

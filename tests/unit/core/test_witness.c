@@ -304,9 +304,82 @@ static void a_page_read_behind_the_fence_is_not_served(void **state)
     read_gives(&fx, 7, 20, 3, 6);
     expect(&fx, "listen ch\nread ch after 7:2\n");
     hf_core_set_fence(fx.core, false, fx.now_ms);
+    expect(&fx, "read ch from 7:20\n"); /* its place is provisional */
+    read_gives(&fx, 7, 20, 20, 20);
     expect(&fx, "read ch after 7:2\n");
     read_gives(&fx, 7, 20, 3, 6);
     expect(&fx, "answer r recovered 7:6 of 7:20 3-6\n");
+}
+
+/* Another node rotates the epoch of what this one has read: nothing is announced of that. */
+static void a_place_read_behind_the_fence_of_another_life_is_read_again(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    recover(&fx, w, "top", 7, 5);
+    recover(&fx, w, "older", 7, 4);
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 5, 5, 5);
+    expect(&fx, "listen ch\nread ch after 7:4\n");
+    hf_core_set_fence(fx.core, false, fx.now_ms);
+    expect(&fx, "read ch from 7:5\n");
+    read_gives(&fx, 8, 0, 0, 0);
+    expect(&fx, "answer top top 8:0 live\nanswer older top 8:0 live\n");
+}
+
+static void a_page_asked_for_behind_the_fence_is_not_served_after_it(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    recover(&fx, w, "r", 7, 2);
+    listening(&fx, "ch");
+    hf_core_set_fence(fx.core, false, fx.now_ms);
+    read_gives(&fx, 7, 20, 3, 6);
+    expect(&fx, "listen ch\nread ch after 7:2\nread ch from 7:20\n");
+    read_gives(&fx, 8, 0, 0, 0);
+    expect(&fx, "answer r top 8:0 live\n");
+}
+
+static void a_place_read_behind_the_fence_that_stands_is_answered_from(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    recover(&fx, w, "r", 7, 4);
+    listening(&fx, "ch");
+    hf_core_set_fence(fx.core, false, fx.now_ms); /* while the read is open */
+    read_gives(&fx, 7, 5, 5, 5);
+    expect(&fx, "listen ch\nread ch after 7:4\nread ch from 7:5\n");
+    read_gives(&fx, 7, 5, 5, 5);
+    expect(&fx, "answer r recovered 7:5 of 7:5 5-5 live\n");
+    recover(&fx, w, "next", 7, 4);
+    expect(&fx, "answer next recovered 7:5 of 7:5 5-5 live\n");
+}
+
+static void a_place_read_behind_the_fence_of_the_same_life_stands(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    connect_store(&fx);
+    hf_core_set_fence(fx.core, false, fx.now_ms);
+    hf_core_disconnected(fx.core);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    recover(&fx, w, "r", 7, 5);
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 5, 5, 5);
+    hf_core_set_fence(fx.core, false, fx.now_ms);
+    expect(&fx, "listen ch\nread ch after 7:5\nanswer r recovered 7:5 of 7:5 live\n");
 }
 
 static void one_that_waits_behind_the_fence_has_its_deadline(void **state)
@@ -344,6 +417,10 @@ int main(void)
         TEST(what_is_published_without_a_position_has_no_witness),
         TEST(while_fenced_nobody_is_told_recovered),
         TEST(a_page_read_behind_the_fence_is_not_served),
+        TEST(a_place_read_behind_the_fence_of_another_life_is_read_again),
+        TEST(a_page_asked_for_behind_the_fence_is_not_served_after_it),
+        TEST(a_place_read_behind_the_fence_that_stands_is_answered_from),
+        TEST(a_place_read_behind_the_fence_of_the_same_life_stands),
         TEST(one_that_waits_behind_the_fence_has_its_deadline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,23 +119,26 @@ static void errors_are_mapped_by_their_first_word(void **state)
     static const struct {
         const char *text;
         int code;
+        bool is_refusal;
     } cases[] = {
-        {"LOADING Redis is loading the dataset in memory", HF_EUNAVAILABLE},
-        {"READONLY You can't write against a read only replica.", HF_EUNAVAILABLE},
-        {"MASTERDOWN Link with MASTER is down", HF_EUNAVAILABLE},
-        {"BUSY Redis is busy running a script.", HF_EUNAVAILABLE},
-        {"BUSYGROUP name", HF_ESTORE},
-        {"OOM command not allowed when used memory > 'maxmemory'.", HF_ESTORE},
-        {"WRONGTYPE Operation against a key", HF_ESTORE},
-        {"NOPERM this user has no permissions", HF_ESTORE},
-        {"HFMIDWAY NOPERM x", HF_EUNKNOWN},
-        {"ERR user_script:3: attempt to index nil", HF_EUNKNOWN},
-        {"ERR Error running script", HF_EUNKNOWN},
-        {"ERR syntax error", HF_ESTORE},
+        {"LOADING Redis is loading the dataset in memory", HF_EUNAVAILABLE, true},
+        {"READONLY You can't write against a read only replica.", HF_EUNAVAILABLE, true},
+        {"MASTERDOWN Link with MASTER is down", HF_EUNAVAILABLE, true},
+        {"BUSY Redis is busy running a script.", HF_EUNAVAILABLE, true},
+        {"BUSYGROUP name", HF_ESTORE, false},
+        {"OOM command not allowed when used memory > 'maxmemory'.", HF_ESTORE, true},
+        {"WRONGTYPE Operation against a key", HF_ESTORE, false},
+        {"NOPERM this user has no permissions", HF_ESTORE, true},
+        {"ERR The user executing the script can't run this command", HF_ESTORE, true},
+        {"HFMIDWAY NOPERM x", HF_EUNKNOWN, false},
+        {"ERR user_script:3: attempt to index nil", HF_EUNKNOWN, false},
+        {"ERR Error running script", HF_EUNKNOWN, false},
+        {"ERR syntax error", HF_ESTORE, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct hf_reply error = error_of(cases[i].text);
         assert_int_equal(hf_reply_error_code(&error), cases[i].code);
+        assert_int_equal(hf_reply_is_refusal(&error), cases[i].is_refusal);
     }
 }
 

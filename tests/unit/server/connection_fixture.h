@@ -154,7 +154,7 @@ static inline void loop_turns(struct loop_fixture *fixture, int count)
 /* Turns the loop, receiving on `client` (may be NULL), until `condition`; fails after 10 s. */
 #define LOOP_UNTIL(fixture, client, condition)                                                     \
     do {                                                                                           \
-        uint64_t loop_deadline_ms = loop_now_ms() + 10000;                                         \
+        uint64_t loop_deadline_ms = loop_now_ms() + 60000;                                         \
         for (;;) {                                                                                 \
             struct loop_client *loop_receiver = (client);                                          \
             if (loop_receiver != NULL) {                                                           \

@@ -142,7 +142,6 @@ static void number_out_of_range_is_refused_with_the_range(void **state)
     expect_error("{\"http_server\":{\"port\":-1}}", ARGS("http_server.port", "0 to 65535"));
     expect_error("{\"http_server\":{\"port\":\"80x\"}}", ARGS("http_server.port", "\"80x\""));
     expect_error("{\"client\":{\"channel_limit\":0}}", ARGS("client.channel_limit", "1 to "));
-    expect_error("{\"client\":{\"concurrency\":8}}", ARGS("client.concurrency", "0 to 1"));
     expect_error("{\"websocket\":{\"write_timeout\":\"0s\"}}", ARGS("write_timeout", "1ms to 1h"));
     expect_error("{\"client\":{\"ping_interval\":\"1ms\"}}",
                  ARGS("client.ping_interval", "0 or 1s to 24h"));

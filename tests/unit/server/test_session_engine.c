@@ -270,7 +270,7 @@ static void wrong_epoch_is_not_recovered(void **state)
  * come. Checked from the outside: within a subscription offsets follow each other, a recovered
  * subscription starts where the client stood, and in the end everyone is at the top. */
 
-enum { WALKERS = 6, CHANNELS = 3, WALK_STEPS = 4000 };
+enum { WALKERS = 6, CHANNELS = 3, WALK_STEPS = 4000, WALK_STEPS_MAX = 100 * WALK_STEPS };
 enum { ID_SUBSCRIBE = 1, ID_UNSUBSCRIBE = 2, ID_KINDS = 4 };
 
 struct walk_channel {
@@ -599,12 +599,23 @@ static bool walk_is_settled(const struct walk *walk)
     return true;
 }
 
+/* Enough of both verdicts. */
+static bool walk_shows(const struct walk *walk)
+{
+    unsigned recovered = 0;
+    unsigned unrecovered = 0;
+
+    for (unsigned w = 0; w < WALKERS; w++) {
+        recovered += walk->walkers[w].recovered;
+        unrecovered += walk->walkers[w].unrecovered;
+    }
+    return recovered > 100 && unrecovered > 10;
+}
+
 static void random_walk_keeps_the_contract(void **state)
 {
     struct walk *walk = calloc(1, sizeof(*walk));
     const char *seed = getenv("HF_TEST_SEED");
-    unsigned recovered = 0;
-    unsigned unrecovered = 0;
     int turns = 0;
 
     assert_non_null(walk);
@@ -617,7 +628,8 @@ static void random_walk_keeps_the_contract(void **state)
     for (unsigned w = 0; w < WALKERS; w++) {
         walker_connect(walk, &walk->walkers[w]);
     }
-    for (int step = 0; step < WALK_STEPS; step++) {
+    /* How much of it recovers depends on the engine's threads too. */
+    for (int step = 0; step < WALK_STEPS || (step < WALK_STEPS_MAX && !walk_shows(walk)); step++) {
         walk_step(walk);
     }
     do { /* all come to rest on all channels */
@@ -633,11 +645,9 @@ static void random_walk_keeps_the_contract(void **state)
     } while (!walk_is_settled(walk) && ++turns < 1000);
     assert_true(walk_is_settled(walk));
     for (unsigned w = 0; w < WALKERS; w++) {
-        recovered += walk->walkers[w].recovered;
-        unrecovered += walk->walkers[w].unrecovered;
         client_close(&walk->walkers[w].client);
     }
-    assert_true(recovered > 100 && unrecovered > 10); /* else the walk shows nothing */
+    assert_true(walk_shows(walk));
     free(walk);
 }
 

@@ -30,6 +30,7 @@ static struct hf_config_token settings(void)
         .hmac_previous_secret_key = (char *)(uintptr_t) "",
         .rsa_public_key = (char *)(uintptr_t) "",
         .ecdsa_public_key = (char *)(uintptr_t) "",
+        .jwks_public_endpoint = (char *)(uintptr_t) "",
         .audience = (char *)(uintptr_t) "",
         .issuer = (char *)(uintptr_t) "",
         .user_id_claim = (char *)(uintptr_t) "sub",
@@ -150,7 +151,7 @@ static void check_kind(struct checked *checked, const struct hf_config_token *co
 {
     hf_arena_init(&checked->arena, 0);
     checked->reason = NULL;
-    checked->verifier = hf_token_verifier_new(config, false);
+    checked->verifier = hf_token_verifier_new(config, false, NULL);
     assert_non_null(checked->verifier);
     checked->result = hf_token_verify(checked->verifier, kind, hf_slice(token, len), now_ms,
                                       &checked->arena, &checked->claims, &checked->reason);
@@ -379,7 +380,7 @@ static void previous_secret_counts_until_its_time(void **state)
 static void skipped_signature_leaves_the_dates(void **state)
 {
     struct hf_config_token config = settings();
-    struct hf_token_verifier *verifier = hf_token_verifier_new(&config, true);
+    struct hf_token_verifier *verifier = hf_token_verifier_new(&config, true, NULL);
     struct hf_token_claims claims;
     const char *reason;
     struct hf_arena arena;
@@ -552,15 +553,31 @@ static void claims_of_a_connection_are_read(void **state)
     assert_slice(checked.claims.meta, "{\"m\":1}");
     assert_slice(checked.claims.algorithm, "HS512");
     assert_int_equal(checked.claims.expire_at_s, NOW_S + 10);
-    assert_int_equal(checked.claims.subs_count, 3);
+    assert_int_equal(checked.claims.subs_count, 2);
+    assert_slice(checked.claims.subs[0].channel, "b");
+    assert_slice(checked.claims.subs[0].info, "{\"b\":2}");
+    assert_slice(checked.claims.subs[0].data, "[2]");
+    assert_int_equal(checked.claims.subs[0].overridden,
+                     HF_TOKEN_OVERRIDE_FORCE_RECOVERY | HF_TOKEN_OVERRIDE_PRESENCE);
+    assert_int_equal(checked.claims.subs[0].override_values, HF_TOKEN_OVERRIDE_FORCE_RECOVERY);
+    assert_slice(checked.claims.subs[1].channel, "c");
+    release(&checked);
+}
+
+static void channels_count_where_no_subs_are_named(void **state)
+{
+    struct hf_config_token config = settings();
+    struct checked checked;
+    struct made made;
+
+    (void)state;
+    config.hmac_secret_key = TEXT("secret");
+    sign_hmac(&made, 256, "secret", "{\"subs\":{},\"channels\":[\"a\",\"b\",\"a\"]}");
+    check_kind(&checked, &config, HF_TOKEN_CONNECTION, made.text, made.len, NOW_MS);
+    assert_int_equal(checked.result, HF_TOKEN_OK);
+    assert_int_equal(checked.claims.subs_count, 2);
     assert_slice(checked.claims.subs[0].channel, "a");
     assert_slice(checked.claims.subs[1].channel, "b");
-    assert_slice(checked.claims.subs[1].info, "{\"b\":2}");
-    assert_slice(checked.claims.subs[1].data, "[2]");
-    assert_int_equal(checked.claims.subs[1].overridden,
-                     HF_TOKEN_OVERRIDE_FORCE_RECOVERY | HF_TOKEN_OVERRIDE_PRESENCE);
-    assert_int_equal(checked.claims.subs[1].override_values, HF_TOKEN_OVERRIDE_FORCE_RECOVERY);
-    assert_slice(checked.claims.subs[2].channel, "c");
     release(&checked);
 }
 
@@ -668,6 +685,7 @@ int main(void)
         cmocka_unit_test(audience_and_issuer_are_asked_for),
         cmocka_unit_test(audience_and_issuer_match_expressions),
         cmocka_unit_test(claims_of_a_connection_are_read),
+        cmocka_unit_test(channels_count_where_no_subs_are_named),
         cmocka_unit_test(claims_of_a_subscription_are_read),
         cmocka_unit_test(what_we_sign_is_valid),
         cmocka_unit_test(base64_is_strict),

@@ -276,6 +276,7 @@ static int start(struct worker_test *test)
                                                          .hmac_previous_secret_key = nothing,
                                                          .rsa_public_key = nothing,
                                                          .ecdsa_public_key = nothing,
+                                                         .jwks_public_endpoint = nothing,
                                                          .audience = nothing,
                                                          .issuer = nothing,
                                                          .user_id_claim = nothing};

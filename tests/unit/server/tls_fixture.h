@@ -64,11 +64,11 @@ static inline void tls_identity_make(struct tls_identity *identity, const char *
     X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
     X509_set_pubkey(certificate, identity->key);
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
-    X509_set_issuer_name(certificate, issuer == NULL ? subject
-                                                     : X509_get_subject_name(issuer->certificate));
+    X509_set_issuer_name(certificate,
+                         issuer == NULL ? subject : X509_get_subject_name(issuer->certificate));
     tls_allow_signing(certificate);
-    assert_true(
-        X509_sign(certificate, issuer == NULL ? identity->key : issuer->key, EVP_sha256()) > 0);
+    assert_true(X509_sign(certificate, issuer == NULL ? identity->key : issuer->key, EVP_sha256()) >
+                0);
     BIO *bio = BIO_new(BIO_s_mem());
     assert_int_equal(PEM_write_bio_X509(bio, certificate), 1);
     identity->cert_pem = tls_text_of(bio);
