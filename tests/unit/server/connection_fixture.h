@@ -54,6 +54,7 @@ static inline void loop_fixture_open(struct loop_fixture *fixture,
     fixture->config.holdfast.http_timeout_ms = 5000;
     fixture->config.holdfast.http_idle_timeout_ms = 5000;
     fixture->config.holdfast.tls_handshake_timeout_ms = 5000;
+    fixture->config.holdfast.io_uring = true;
     fixture->config.client.queue_max_size_bytes = 1 << 20;
     fixture->config.websocket.message_size_limit_bytes = 65536;
     fixture->config.websocket.write_timeout_ms = 1000;
