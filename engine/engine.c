@@ -615,7 +615,7 @@ void hf__engine_update_status(struct hf_engine *engine)
     };
     if (store.is_connected && store.is_delivering && engine->is_fenced) {
         snprintf(status.reason, sizeof status.reason,
-                 "the nodes are checking that the store has lost nothing");
+                 "the nodes are checking that Redis has lost nothing");
     } else {
         memcpy(status.reason, store.reason, sizeof status.reason);
     }
