@@ -9,6 +9,7 @@
 #include "client/member.h"
 #include "client/publication_frame.h"
 #include "client/session_internal.h"
+#include "client/shared_reply.h"
 #include "client/subscription.h"
 #include "client/tailoring.h"
 #include "hash.h"
@@ -32,6 +33,7 @@ struct hf_hub {
     struct hf_members members;
     struct hf_directory directory;
     struct hf_session_output output;
+    struct hf_shared_reply shared_reply;
     struct hf_arena arena; /* of the frame that is being decoded */
     struct hf_frame *ping_frames[HF_FRAMINGS];
 };
@@ -469,6 +471,7 @@ void hf_hub_close(struct hf_hub *hub)
     hf_directory_fini(&hub->directory);
     hf_arena_fini(&hub->arena);
     hf_session_output_fini(&hub->output);
+    hf_shared_reply_clear(&hub->shared_reply);
     free(hub->buckets);
     free(hub);
 }
@@ -491,6 +494,7 @@ bool hf_hub_random_bytes(struct hf_hub *hub, unsigned char *out, size_t len)
 void hf_hub_flush(struct hf_hub *hub)
 {
     hf_session_output_flush(&hub->output);
+    hf_shared_reply_clear(&hub->shared_reply);
 }
 
 struct hf_members *hf_hub_members(struct hf_hub *hub)
@@ -506,6 +510,11 @@ struct hf_directory *hf_hub_directory(struct hf_hub *hub)
 struct hf_session_output *hf_hub_output(struct hf_hub *hub)
 {
     return &hub->output;
+}
+
+struct hf_shared_reply *hf_hub_shared_reply(struct hf_hub *hub)
+{
+    return &hub->shared_reply;
 }
 
 struct hf_arena *hf_hub_arena(struct hf_hub *hub)

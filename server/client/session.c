@@ -124,14 +124,19 @@ void hf_session_closed(struct hf_session *session, unsigned code)
     free(session);
 }
 
+void hf_session_pong(struct hf_session *session)
+{
+    session->awaits_pong = false;
+    session->pong_at_ms = HF_SESSION_NEVER;
+}
+
 static void on_pong(struct hf_session *session)
 {
     if (!session->awaits_pong) {
         hf_session_disconnect(session, HF_DISCONNECT_BAD_REQUEST);
         return;
     }
-    session->awaits_pong = false;
-    session->pong_at_ms = HF_SESSION_NEVER;
+    hf_session_pong(session);
 }
 
 /* The channel that a command is about; an empty one is a bad request of the whole connection. */
@@ -292,16 +297,22 @@ void hf_session_drained(struct hf_session *session)
 static void send_ping(struct hf_session *session, uint64_t now_ms)
 {
     const struct hf_config_client *client = &session->worker->config->client;
-    struct hf_frame *frame = hf_hub_ping_frame(session->worker->hub, session->transport);
+    const struct hf_transport *transport = session->transport;
+    bool is_answered = !transport->is_unidirectional;
 
-    if (frame == NULL) {
-        hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
-        return;
-    }
     hf_session_flush(session);
-    session->transport->send(session->connection, frame);
+    if (transport->ping != NULL && transport->ping(session->connection)) {
+        is_answered = true;
+    } else {
+        struct hf_frame *frame = hf_hub_ping_frame(session->worker->hub, transport);
+        if (frame == NULL) {
+            hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
+            return;
+        }
+        transport->send(session->connection, frame);
+    }
     session->ping_at_ms = now_ms + (uint64_t)client->ping_interval_ms;
-    if (session->transport->is_unidirectional) {
+    if (!is_answered) {
         return;
     }
     session->awaits_pong = true;

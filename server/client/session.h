@@ -32,6 +32,9 @@ void hf_session_receive(struct hf_session *session, char *data, size_t len);
 void hf_session_start(struct hf_session *session, const struct hf_connect_request *request,
                       bool is_strict);
 
+/* A ping of the transport's own was answered. One that nobody waits for is ignored. */
+void hf_session_pong(struct hf_session *session);
+
 /* The output queue has been written out (called only after hf_session_want_drain). */
 void hf_session_drained(struct hf_session *session);
 

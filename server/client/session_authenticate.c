@@ -41,6 +41,7 @@ int hf_session_verify_connection(const struct hf_session *session, struct hf_sli
         return HF_DISCONNECT_INVALID_TOKEN;
     case HF_TOKEN_EXPIRED:
         return HF_ERROR_TOKEN_EXPIRED;
+    case HF_TOKEN_KEY_PENDING: /* SDKs try again after this error */
     case HF_TOKEN_NO_MEMORY:
         return HF_ERROR_INTERNAL;
     }
@@ -141,6 +142,7 @@ int hf_session_verify_subscription(const struct hf_session *session, struct hf_s
         return HF_ERROR_PERMISSION_DENIED;
     case HF_TOKEN_EXPIRED:
         return HF_ERROR_TOKEN_EXPIRED;
+    case HF_TOKEN_KEY_PENDING: /* SDKs try again after this error */
     case HF_TOKEN_NO_MEMORY:
         return HF_ERROR_INTERNAL;
     }

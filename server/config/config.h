@@ -149,11 +149,12 @@ struct hf_config_token {
     char *hmac_previous_secret_key;                  /* secret; tried second */
     uint32_t hmac_previous_secret_key_valid_until_s; /* since 1970; 0 = no limit */
     char *rsa_public_key;                            /* PEM; for RS256, RS384 and RS512 */
-    char *ecdsa_public_key; /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
-    char *audience;         /* must be (among) `aud` */
-    char *issuer;           /* must be `iss` */
-    char *audience_regex;   /* must match one of `aud`; not together with audience */
-    char *issuer_regex;     /* must match `iss`; not together with issuer */
+    char *ecdsa_public_key;     /* PEM; for the one of ES256, ES384, ES512 that fits its curve */
+    char *jwks_public_endpoint; /* URL of the keys, in place of those above */
+    char *audience;             /* must be (among) `aud` */
+    char *issuer;               /* must be `iss` */
+    char *audience_regex;       /* must match one of `aud`; not together with audience */
+    char *issuer_regex;         /* must match `iss`; not together with issuer */
     struct hf_pattern *audience_pattern; /* made of them; owned; NULL = none */
     struct hf_pattern *issuer_pattern;
     char *user_id_claim; /* whose value is the user; "" = sub */
@@ -256,6 +257,8 @@ struct hf_config_holdfast {
     int64_t presence_leave_delay_ms; /* a user who is back within it has not left; 0 = off */
     int64_t store_wait_ms;           /* requests wait so long for a store that is away */
     int64_t node_timeout_ms;         /* another node is given up after so long a silence */
+    int64_t node_hello_ms;           /* other nodes have so long to make themselves known */
+    uint32_t awaited_nodes_max;      /* other nodes waited for after the store was lost */
     uint32_t witnesses_max;          /* positions remembered of channels not followed here */
     uint64_t witnesses_max_bytes;    /* the same in bytes */
     int64_t witness_ttl_ms;          /* one that nothing is heard of for so long is forgotten */
@@ -265,20 +268,30 @@ struct hf_config_holdfast {
     uint32_t memory_versions_max;    /* memory engine: channels' last versions remembered */
     uint32_t pending_requests_max;   /* requests waiting inside the engine */
     uint64_t pending_bytes_max;      /* payload bytes waiting for the store */
+    uint64_t publication_max_bytes;  /* one publication with its channel, info and tags */
     uint32_t loads_in_flight_max;    /* reads of streams asked of the store at once */
     uint64_t mailbox_max_bytes;      /* one worker's mailbox from the engine */
+    uint64_t inbox_max_bytes;        /* what other workers hand to one worker */
+    int64_t delivery_rest_max_ms;    /* longest rest after a fan-out, below 1 s; 0 = none */
     uint32_t session_requests_max;   /* commands of one client waiting for the engine */
     uint64_t delta_max_bytes;        /* larger payloads are always sent in full */
     uint64_t tags_filter_max_bytes;  /* memory of one subscriber's filter */
     uint32_t tags_filter_max_depth;  /* nodes from its root to a leaf */
     uint32_t regex_match_limit;      /* steps of one match of a regular expression */
     uint64_t regex_memory_max_bytes; /* memory of one such match */
+    int64_t jwks_ttl_ms;             /* keys of an address are fetched anew after it */
+    int64_t jwks_retry_ms;           /* ... and never twice within it */
+    int64_t jwks_timeout_ms;         /* of one fetch */
+    uint64_t jwks_max_bytes;         /* of an answer */
+    uint32_t jwks_max_keys;          /* in it */
     uint32_t broadcast_channels_max; /* channels in one broadcast call */
     uint32_t batch_commands_max;     /* commands in one request of the server API */
     uint32_t surveys_max;            /* calls of `channels` that a worker has open */
     uint32_t survey_channels_max;    /* channels in one answer to it */
     int64_t survey_timeout_ms;       /* nodes must have answered it within this */
     uint32_t registry_nodes_max;     /* other nodes remembered */
+    int64_t registry_interval_ms;    /* a node tells the others of itself so often */
+    int64_t registry_timeout_ms;     /* one that is silent for so long is forgotten */
     uint64_t http_body_max_bytes;    /* request body of the server API */
     uint64_t http_header_max_bytes;  /* request line and headers of any request */
     int64_t http_timeout_ms;         /* a request must be complete within it */
@@ -287,7 +300,6 @@ struct hf_config_holdfast {
     int64_t poll_max_wait_ms;     /* a poll's longest wait; whole seconds */
     int64_t http_idle_timeout_ms; /* keep-alive connection without a request */
     int64_t tls_handshake_timeout_ms;
-    int64_t delivery_rest_max_ms; /* after a long fan-out; 0: none */
     bool io_uring; /* a turn's writes go to the kernel in one call, where it permits that */
 };
 

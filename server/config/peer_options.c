@@ -49,7 +49,6 @@ static const struct hf_peer_key http_server_keys[] = {
 };
 
 static const struct hf_peer_key token_keys[] = {
-    ZERO("jwks_public_endpoint"),
     LEAF("insecure_skip_jwks_endpoint_safety_check", ANY), END,
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config/loader.h"
+#include "token/jwks.h"
 #include "token/token_key.h"
 
 /* The claim that names the user: ^[a-zA-Z_]+$, or empty for the usual one. */
@@ -41,6 +42,26 @@ static void check_keys(struct hf_loader *loader, const char *section,
     }
 }
 
+static void check_jwks(struct hf_loader *loader, const char *section,
+                       const struct hf_config_token *token)
+{
+    char key[HF_CONFIG_PATH_MAX];
+    const char *why;
+
+    if (token->jwks_public_endpoint[0] == '\0') {
+        return;
+    }
+    snprintf(key, sizeof(key), "%s.jwks_public_endpoint", section);
+    why = hf_jwks_address_error(token->jwks_public_endpoint);
+    if (why != NULL) {
+        hf__loader_error(loader, key, "%s", why);
+    }
+    if (token->hmac_secret_key[0] != '\0' || token->rsa_public_key[0] != '\0' ||
+        token->ecdsa_public_key[0] != '\0') {
+        hf__loader_warning(loader, key, "counts alone: the keys given beside it are not used");
+    }
+}
+
 static void check_personal_channel(struct hf_loader *loader)
 {
     const struct hf_config *config = loader->config;
@@ -66,8 +87,10 @@ void hf__validate_tokens(struct hf_loader *loader)
     const struct hf_config_client *client = &loader->config->client;
     bool skips = client->insecure_skip_token_signature_verify;
     check_keys(loader, "client.token", &client->token);
+    check_jwks(loader, "client.token", &client->token);
     if (client->subscription_token.enabled) {
         check_keys(loader, "client.subscription_token", &client->subscription_token);
+        check_jwks(loader, "client.subscription_token", &client->subscription_token);
         if (!skips && !hf_token_keys_exist(&client->subscription_token)) {
             hf__loader_warning(loader, "client.subscription_token.enabled",
                                "no key is set beside it: every subscription token is invalid");

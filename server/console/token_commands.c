@@ -118,10 +118,13 @@ static int check(const struct hf_console_options *options, enum hf_token_kind ki
     if (hf_token_verifiers_open(&verifiers, config) != 0) {
         status = hf_console_fail("out of memory");
     } else {
-        enum hf_token_result result = hf_token_verify(
-            kind == HF_TOKEN_CONNECTION ? verifiers.connection : verifiers.subscription, kind,
-            hf_slice_of(options->token), (int64_t)time(NULL) * 1000, &arena, &claims, &reason);
+        const struct hf_token_verifier *verifier =
+            kind == HF_TOKEN_CONNECTION ? verifiers.connection : verifiers.subscription;
+        enum hf_token_result result;
 
+        hf_token_verifier_wait(verifier);
+        result = hf_token_verify(verifier, kind, hf_slice_of(options->token),
+                                 (int64_t)time(NULL) * 1000, &arena, &claims, &reason);
         status = report(result, kind, &claims, reason);
     }
     hf_token_verifiers_close(&verifiers);

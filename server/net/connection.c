@@ -651,14 +651,7 @@ static struct hf_connection *new_connection(struct hf_worker *worker, int fd, SS
     connection->io_deadline_ms = UINT64_MAX;
     connection->write_timeout_ms = DEFAULT_WRITE_TIMEOUT_MS;
     connection->is_reading = true;
-    connection->interest = EV_READ;
     event_assign(&connection->event, worker->base, fd, EV_READ | EV_PERSIST, on_event, connection);
-    if (event_add(&connection->event, NULL) != 0) {
-        SSL_free(connection->tls);
-        close(fd);
-        free(connection);
-        return NULL;
-    }
     return connection;
 }
 
@@ -684,7 +677,9 @@ int hf_connection_accept(struct hf_worker *worker, int fd, enum hf_entrance entr
                             (uint64_t)worker->config->holdfast.tls_handshake_timeout_ms);
     } else {
         connection->driver->on_open(connection);
+        on_readable(connection); /* where many come, most have spoken before they are accepted */
     }
+    add_work(connection); /* the end of the turn registers what it waits for */
     return HF_OK;
 }
 

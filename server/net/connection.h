@@ -54,6 +54,7 @@ enum hf_entrance {
 };
 
 /* Takes the descriptor, which must be non-blocking. On failure it is closed and HF_ENOMEM returned.
+ * What the peer has sent already goes to the driver before this returns.
  * Where the entrance has TLS, the driver's on_open comes when the handshake is done, and nothing
  * but on_drain and on_closed before. */
 int hf_connection_accept(struct hf_worker *worker, int fd, enum hf_entrance entrance);

@@ -72,8 +72,12 @@ struct hf_transport {
     bool is_unidirectional;
     /* Its sessions are over with one answer: they are nobody's presence. */
     bool is_transient;
-    /* Fills `session` and `node` of the answer to connect. They live as long as the connection. */
+    /* Fills `session` and `node` of the answer to connect, which live as long as the connection,
+     * and takes back `ping` and `pong` when it pings by itself. */
     void (*describe)(const struct hf_connection *connection, struct hf_connect_result *result);
+    /* Sends a ping of the transport's own, which the client's program does not see; its answer
+     * comes as hf_session_pong. False: this connection has none, the protocol's is to be sent. */
+    bool (*ping)(struct hf_connection *connection);
     /* A unidirectional session has started; its connect push follows. */
     void (*start)(struct hf_connection *connection, const struct hf_start_channel *channels,
                   size_t count);

@@ -25,6 +25,7 @@ struct hf_websocket {
     struct hf_websocket_reader reader;
     const struct hf_transport *transport;
     char session_text[HF_SESSION_ID_TEXT_LEN + 1]; /* unidirectional */
+    bool pings_by_frame;                           /* with the frames that WebSocket has for it */
     bool is_started;     /* unidirectional: the connect request has come */
     uint16_t close_code; /* what the session is told; 0: nobody has closed */
     bool is_goodbye_sent;
@@ -154,6 +155,28 @@ static void transport_send(struct hf_connection *connection, struct hf_frame *fr
     hf_counter_add(&hf_connection_worker(connection)->counters.messages_out, 1);
 }
 
+static bool transport_ping(struct hf_connection *connection)
+{
+    const struct hf_websocket *websocket = hf_connection_state(connection);
+    char ping[HF_WEBSOCKET_SERVER_HEADER_MAX];
+    if (websocket->pings_by_frame && websocket->close_code == 0) {
+        (void)send_control(connection, ping, hf_websocket_header(HF_WEBSOCKET_PING, 0, ping));
+    }
+    return websocket->pings_by_frame;
+}
+
+static void describe(const struct hf_connection *connection, struct hf_connect_result *result)
+{
+    const struct hf_websocket *websocket = hf_connection_state(connection);
+    if (websocket->transport->is_unidirectional) {
+        result->session = hf_slice(websocket->session_text, HF_SESSION_ID_TEXT_LEN);
+    }
+    if (websocket->pings_by_frame) {
+        result->ping = 0;
+        result->pong = false;
+    }
+}
+
 const struct hf_transport hf_websocket_json_transport = {
     .name = "websocket",
     .encoding = HF_ENCODING_JSON,
@@ -163,6 +186,8 @@ const struct hf_transport hf_websocket_json_transport = {
     .queued = hf_connection_queued,
     .close = transport_close,
     .drop = transport_drop,
+    .describe = describe,
+    .ping = transport_ping,
 };
 
 const struct hf_transport hf_websocket_protobuf_transport = {
@@ -174,6 +199,8 @@ const struct hf_transport hf_websocket_protobuf_transport = {
     .queued = hf_connection_queued,
     .close = transport_close,
     .drop = transport_drop,
+    .describe = describe,
+    .ping = transport_ping,
 };
 
 const struct hf_transport hf_websocket_json_deflate_transport = {
@@ -185,6 +212,8 @@ const struct hf_transport hf_websocket_json_deflate_transport = {
     .queued = hf_connection_queued,
     .close = transport_close,
     .drop = transport_drop,
+    .describe = describe,
+    .ping = transport_ping,
 };
 
 const struct hf_transport hf_websocket_protobuf_deflate_transport = {
@@ -196,6 +225,8 @@ const struct hf_transport hf_websocket_protobuf_deflate_transport = {
     .queued = hf_connection_queued,
     .close = transport_close,
     .drop = transport_drop,
+    .describe = describe,
+    .ping = transport_ping,
 };
 
 bool hf__websocket_is_deflated(const struct hf_transport *transport)
@@ -226,12 +257,6 @@ static struct hf_frame *uni_wrap(const char *data, size_t len)
     return frame;
 }
 
-static void uni_describe(const struct hf_connection *connection, struct hf_connect_result *result)
-{
-    const struct hf_websocket *websocket = hf_connection_state(connection);
-    result->session = hf_slice(websocket->session_text, HF_SESSION_ID_TEXT_LEN);
-}
-
 const struct hf_transport hf_uni_websocket_transport = {
     .name = "uni_websocket",
     .encoding = HF_ENCODING_JSON,
@@ -243,7 +268,8 @@ const struct hf_transport hf_uni_websocket_transport = {
     .drop = transport_drop,
     .encoder = &hf_encoder_json_bare,
     .is_unidirectional = true,
-    .describe = uni_describe,
+    .describe = describe,
+    .ping = transport_ping,
 };
 
 /* --- receiving -------------------------------------------------------------------------------- */
@@ -362,6 +388,9 @@ static void take_control(struct hf_connection *connection, struct hf_websocket *
             memcpy(pong + header_len, message->payload.data, message->payload.len);
         }
         (void)send_control(connection, pong, header_len + message->payload.len);
+    } else if (message->opcode == HF_WEBSOCKET_PONG && websocket->pings_by_frame &&
+               websocket->session != NULL && websocket->close_code == 0) {
+        hf_session_pong(websocket->session);
     }
 }
 
@@ -444,7 +473,7 @@ const struct hf_connection_driver hf__websocket_driver = {
 };
 
 struct hf_websocket *hf__websocket_new(struct hf_worker *worker,
-                                       const struct hf_transport *transport)
+                                       const struct hf_transport *transport, bool pings_by_frame)
 {
     const struct hf_config *config = worker->config;
     struct hf_websocket *websocket = calloc(1, sizeof(*websocket));
@@ -453,6 +482,7 @@ struct hf_websocket *hf__websocket_new(struct hf_worker *worker,
         return NULL;
     }
     websocket->transport = transport;
+    websocket->pings_by_frame = pings_by_frame;
     if (transport->is_unidirectional &&
         !hf_session_id_choose(worker, id, websocket->session_text)) {
         free(websocket);

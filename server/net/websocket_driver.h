@@ -33,10 +33,11 @@ struct hf_websocket;
 extern const struct hf_connection_driver hf__websocket_driver;
 
 bool hf__websocket_is_deflated(const struct hf_transport *transport);
-/* NULL: no memory. `transport`: one of those above. Holds a place of the node's admission until
- * the driver's on_closed, or until hf__websocket_free. */
+/* NULL: no memory. `transport`: one of those above. `pings_by_frame`: instead of with the
+ * protocol's messages. Holds a place of the node's admission until the driver's on_closed, or until
+ * hf__websocket_free. */
 struct hf_websocket *hf__websocket_new(struct hf_worker *worker,
-                                       const struct hf_transport *transport);
+                                       const struct hf_transport *transport, bool pings_by_frame);
 void hf__websocket_free(struct hf_websocket *websocket, struct hf_worker *worker);
 size_t hf__websocket_size(void); /* bytes per connection, besides the session */
 struct hf_connect_request;

@@ -7,7 +7,9 @@
 #include <holdfast/error.h>
 #include <openssl/ssl.h>
 
+#include "net/http_request.h"
 #include "net/send_batch.h"
+#include "websocket.h"
 
 enum { WORK_PASSES = 4 }; /* work that brings more work waits for the next turn after so many */
 
@@ -115,13 +117,14 @@ int hf__loop_open(struct hf_worker *worker)
     worker->wheel = hf_wheel_new(worker->now_ms);
     worker->base = new_base();
     priv->scratch = malloc(HF_LOOP_SCRATCH_BYTES);
+    priv->hash = hf_websocket_hash_new();
     priv->batch = hf_send_batch_open(worker->config->holdfast.io_uring);
     priv->timer_at_ms = UINT64_MAX;
     if (worker->base != NULL) {
         priv->timer = evtimer_new(worker->base, on_timer, worker);
     }
-    if (worker->wheel == NULL || priv->scratch == NULL || priv->batch == NULL ||
-        priv->timer == NULL) {
+    if (worker->wheel == NULL || priv->scratch == NULL || priv->hash == NULL ||
+        priv->batch == NULL || priv->timer == NULL) {
         hf__loop_close(worker);
         return HF_ENOMEM;
     }
@@ -142,6 +145,10 @@ void hf__loop_close(struct hf_worker *worker)
     for (int i = 0; i < HF_ENTRANCES; i++) {
         SSL_CTX_free(priv->tls[i]);
     }
+    if (priv->spare_exchange != NULL) {
+        hf__http_exchange_free(priv->spare_exchange);
+    }
+    hf_websocket_hash_free(priv->hash);
     hf_send_batch_close(priv->batch);
     free(priv->scratch);
     free(priv);

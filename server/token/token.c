@@ -7,6 +7,7 @@
 
 #include "base64.h"
 #include "json.h"
+#include "token/jwks.h"
 #include "token/token_claims.h"
 #include "token/token_key.h"
 
@@ -14,6 +15,12 @@ struct hf_token_verifier {
     const struct hf_config_token *config;
     struct hf_token_keys keys;
     bool skips_signature;
+    struct hf_jwks *jwks; /* ours to close; NULL: the keys above count */
+};
+
+struct header {
+    struct hf_slice algorithm;
+    struct hf_slice kid; /* empty: none */
 };
 
 /* The three parts of a token (RFC 7515 section 7.1). */
@@ -25,17 +32,20 @@ struct parts {
 };
 
 struct hf_token_verifier *hf_token_verifier_new(const struct hf_config_token *config,
-                                                bool skips_signature)
+                                                bool skips_signature, struct hf_jwks *jwks)
 {
     struct hf_token_verifier *verifier = calloc(1, sizeof(*verifier));
     const char *option;
 
     if (verifier == NULL) {
+        hf_jwks_close(jwks);
         return NULL;
     }
+    verifier->jwks = jwks;
     verifier->config = config;
     verifier->skips_signature = skips_signature;
     if (hf_token_keys_init(&verifier->keys, config, &option) != NULL) {
+        hf_jwks_close(jwks);
         free(verifier);
         return NULL;
     }
@@ -46,7 +56,15 @@ void hf_token_verifier_free(struct hf_token_verifier *verifier)
 {
     if (verifier != NULL) {
         hf_token_keys_fini(&verifier->keys);
+        hf_jwks_close(verifier->jwks);
         free(verifier);
+    }
+}
+
+void hf_token_verifier_wait(const struct hf_token_verifier *verifier)
+{
+    if (verifier->jwks != NULL) {
+        hf_jwks_wait(verifier->jwks);
     }
 }
 
@@ -90,9 +108,9 @@ static enum hf_token_result decode_part(struct hf_slice encoded, struct hf_arena
     return HF_TOKEN_OK;
 }
 
-/* Finds the algorithm. An extension that must be understood ("crit") is not. */
+/* Finds algorithm and key. An extension that must be understood ("crit") is not. */
 static enum hf_token_result read_header(struct hf_slice text, struct hf_arena *arena,
-                                        struct hf_slice *algorithm)
+                                        struct header *header)
 {
     struct hf_json json;
     struct hf_json_key key;
@@ -104,10 +122,12 @@ static enum hf_token_result read_header(struct hf_slice text, struct hf_arena *a
     while (!hf_json_failed(&json) && hf_json_object_next(&json, &key) &&
            hf_json_key_text(&json, &key, arena, &name)) {
         if (hf_slice_equal(name, HF_SLICE("alg"))) {
-            if (!hf_slice_is_empty(*algorithm)) {
+            if (!hf_slice_is_empty(header->algorithm)) {
                 hf_json_fail(&json, "alg is given twice");
             }
-            (void)hf_json_get_string(&json, arena, algorithm);
+            (void)hf_json_get_string(&json, arena, &header->algorithm);
+        } else if (hf_slice_equal(name, HF_SLICE("kid"))) {
+            (void)hf_json_get_string(&json, arena, &header->kid);
         } else if (hf_slice_equal(name, HF_SLICE("crit"))) {
             hf_json_fail(&json, "crit is not supported");
         } else {
@@ -120,23 +140,55 @@ static enum hf_token_result read_header(struct hf_slice text, struct hf_arena *a
                                        : HF_TOKEN_INVALID;
 }
 
-static const char *check_signature(const struct hf_token_verifier *verifier,
-                                   struct hf_slice algorithm, struct hf_slice signed_text,
-                                   struct hf_slice signature, int64_t now_ms)
+/* Checks the signature with the keys, which may be those of a key set. */
+static enum hf_token_result check_with(const struct hf_token_keys *keys,
+                                       const struct header *header, const struct parts *parts,
+                                       struct hf_slice signature, int64_t now_ms,
+                                       const char **reason)
 {
-    if (verifier->skips_signature) {
-        return NULL;
-    }
-    switch (
-        hf_token_keys_verify(&verifier->keys, algorithm, signed_text, signature, now_ms / 1000)) {
+    switch (hf_token_keys_verify(keys, header->algorithm, parts->signed_text, signature,
+                                 now_ms / 1000)) {
     case HF_SIGNATURE_OK:
-        return NULL;
+        return HF_TOKEN_OK;
     case HF_SIGNATURE_BAD:
-        return "the signature is not ours";
+        *reason = "the signature is not ours";
+        return HF_TOKEN_INVALID;
     case HF_SIGNATURE_NOT_ENABLED:
-        return "there is no key for the algorithm";
+        *reason = "there is no key for the algorithm";
+        return HF_TOKEN_INVALID;
     }
-    return "the signature is not ours";
+    return HF_TOKEN_INVALID;
+}
+
+static enum hf_token_result check_signature(const struct hf_token_verifier *verifier,
+                                            const struct header *header, const struct parts *parts,
+                                            struct hf_slice signature, int64_t now_ms,
+                                            const char **reason)
+{
+    struct hf_key_set *set = NULL;
+    const struct hf_token_keys *keys;
+    enum hf_token_result result = HF_TOKEN_INVALID;
+
+    if (verifier->skips_signature) {
+        return HF_TOKEN_OK;
+    }
+    if (verifier->jwks == NULL) {
+        return check_with(&verifier->keys, header, parts, signature, now_ms, reason);
+    }
+    switch (hf_jwks_find(verifier->jwks, header->kid, &set, &keys)) {
+    case HF_JWKS_FOUND:
+        result = check_with(keys, header, parts, signature, now_ms, reason);
+        break;
+    case HF_JWKS_UNKNOWN:
+        *reason = "there is no key of that kid";
+        break;
+    case HF_JWKS_PENDING:
+        *reason = "its key is being fetched";
+        result = HF_TOKEN_KEY_PENDING;
+        break;
+    }
+    hf_key_set_unref(set);
+    return result;
 }
 
 /* Takes the token apart and checks its signature; the claims' text is in claims->payload then. */
@@ -146,7 +198,8 @@ static enum hf_token_result open_token(const struct hf_token_verifier *verifier,
                                        const char **reason)
 {
     struct parts parts;
-    struct hf_slice header;
+    struct header header = {0};
+    struct hf_slice header_text;
     struct hf_slice signature = {0};
     enum hf_token_result result;
 
@@ -154,9 +207,10 @@ static enum hf_token_result open_token(const struct hf_token_verifier *verifier,
     if (!split(token, &parts)) {
         return HF_TOKEN_INVALID;
     }
-    result = decode_part(parts.header, arena, &header);
+    result = decode_part(parts.header, arena, &header_text);
     if (result == HF_TOKEN_OK) {
-        result = read_header(header, arena, &claims->algorithm);
+        result = read_header(header_text, arena, &header);
+        claims->algorithm = header.algorithm;
     }
     if (result == HF_TOKEN_OK) {
         result = decode_part(parts.payload, arena, &claims->payload);
@@ -167,8 +221,7 @@ static enum hf_token_result open_token(const struct hf_token_verifier *verifier,
     if (result != HF_TOKEN_OK) {
         return result;
     }
-    *reason = check_signature(verifier, claims->algorithm, parts.signed_text, signature, now_ms);
-    return *reason == NULL ? HF_TOKEN_OK : HF_TOKEN_INVALID;
+    return check_signature(verifier, &header, &parts, signature, now_ms, reason);
 }
 
 enum hf_token_result hf_token_verify(const struct hf_token_verifier *verifier,
@@ -189,13 +242,37 @@ enum hf_token_result hf_token_verify(const struct hf_token_verifier *verifier,
     return result;
 }
 
+/* The verifier for one set of options, with its key set opened where there is one; NULL: no memory.
+ */
+static struct hf_token_verifier *open_verifier(const struct hf_config *config,
+                                               const struct hf_config_token *token)
+{
+    const struct hf_config_holdfast *own = &config->holdfast;
+    const struct hf_jwks_limits limits = {
+        .ttl_ms = own->jwks_ttl_ms,
+        .retry_ms = own->jwks_retry_ms,
+        .timeout_ms = own->jwks_timeout_ms,
+        .bytes_max = own->jwks_max_bytes,
+        .keys_max = own->jwks_max_keys,
+    };
+    struct hf_jwks *jwks = NULL;
+
+    if (token->jwks_public_endpoint[0] != '\0') {
+        jwks = hf_jwks_open(token->jwks_public_endpoint, &limits);
+        if (jwks == NULL) {
+            return NULL;
+        }
+    }
+    return hf_token_verifier_new(token, config->client.insecure_skip_token_signature_verify, jwks);
+}
+
 int hf_token_verifiers_open(struct hf_token_verifiers *verifiers, const struct hf_config *config)
 {
-    bool skips = config->client.insecure_skip_token_signature_verify;
+    const struct hf_config_client *client = &config->client;
 
-    verifiers->connection = hf_token_verifier_new(&config->client.token, skips);
-    verifiers->subscription = config->client.subscription_token.enabled
-                                  ? hf_token_verifier_new(&config->client.subscription_token, skips)
+    verifiers->connection = open_verifier(config, &client->token);
+    verifiers->subscription = client->subscription_token.enabled
+                                  ? open_verifier(config, &client->subscription_token)
                                   : verifiers->connection;
     if (verifiers->connection == NULL || verifiers->subscription == NULL) {
         hf_token_verifiers_close(verifiers);

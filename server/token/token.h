@@ -21,6 +21,7 @@
 #include "config/config.h"
 #include "slice.h"
 
+struct hf_jwks;
 struct hf_token_verifier;
 
 enum hf_token_kind { HF_TOKEN_CONNECTION, HF_TOKEN_SUBSCRIPTION };
@@ -28,7 +29,8 @@ enum hf_token_kind { HF_TOKEN_CONNECTION, HF_TOKEN_SUBSCRIPTION };
 enum hf_token_result {
     HF_TOKEN_OK = 0,
     HF_TOKEN_INVALID,
-    HF_TOKEN_EXPIRED, /* well signed, but outside of nbf and exp; claims are filled */
+    HF_TOKEN_EXPIRED,     /* well signed, but outside of nbf and exp; claims are filled */
+    HF_TOKEN_KEY_PENDING, /* its key is being fetched: the same token may be valid later */
     HF_TOKEN_NO_MEMORY,
 };
 
@@ -66,11 +68,15 @@ struct hf_token_claims {
 };
 
 /* config: kept until hf_token_verifier_free. skips_signature: any well-formed token is believed.
+ * jwks: where its keys come from instead of the configuration, taken in every case; NULL for none.
  * NULL: no memory, or a key that cannot be used (validation refuses those before). */
 struct hf_token_verifier *hf_token_verifier_new(const struct hf_config_token *config,
-                                                bool skips_signature)
+                                                bool skips_signature, struct hf_jwks *jwks)
     __attribute__((warn_unused_result));
 void hf_token_verifier_free(struct hf_token_verifier *verifier);
+
+/* Blocks until keys that are fetched are there, or cannot be had; for console commands. */
+void hf_token_verifier_wait(const struct hf_token_verifier *verifier);
 
 /* now_ms: milliseconds since 1970. On failure *reason is set to a static text, and payload and
  * algorithm are set as far as they could be read. Time taken does not depend on secrets. */

@@ -93,13 +93,14 @@ void hf_token_keys_fini(struct hf_token_keys *keys)
 {
     EVP_PKEY_free(keys->rsa);
     EVP_PKEY_free(keys->ecdsa);
+    EVP_PKEY_free(keys->ed25519);
     *keys = (struct hf_token_keys){0};
 }
 
 bool hf_token_keys_exist(const struct hf_config_token *config)
 {
     return config->hmac_secret_key[0] != '\0' || config->rsa_public_key[0] != '\0' ||
-           config->ecdsa_public_key[0] != '\0';
+           config->ecdsa_public_key[0] != '\0' || config->jwks_public_endpoint[0] != '\0';
 }
 
 static bool hmac_matches(const char *secret, const EVP_MD *digest, struct hf_slice text,
@@ -135,12 +136,14 @@ static enum hf_signature_result verify_hmac(const struct hf_config_token *config
     return is_match ? HF_SIGNATURE_OK : HF_SIGNATURE_BAD;
 }
 
-static enum hf_signature_result verify_public(EVP_PKEY *key, unsigned bits, struct hf_slice text,
-                                              const unsigned char *signature, size_t signature_len)
+/* digest: NULL where the key's kind has its own (RFC 8032). */
+static enum hf_signature_result verify_public(EVP_PKEY *key, const EVP_MD *digest,
+                                              struct hf_slice text, const unsigned char *signature,
+                                              size_t signature_len)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool is_match = context != NULL &&
-                    EVP_DigestVerifyInit(context, NULL, digest_of(bits), NULL, key) == 1 &&
+                    EVP_DigestVerifyInit(context, NULL, digest, NULL, key) == 1 &&
                     EVP_DigestVerify(context, signature, signature_len,
                                      (const unsigned char *)text.data, text.len) == 1;
 
@@ -175,7 +178,8 @@ static enum hf_signature_result verify_ecdsa(const struct hf_token_keys *keys, s
     }
     der_len = i2d_ECDSA_SIG(pair, &der); /* the pair owns r and s now */
     if (der_len > 0) {
-        result = verify_public(keys->ecdsa, keys->ecdsa_digest_bits, text, der, (size_t)der_len);
+        result = verify_public(keys->ecdsa, digest_of(keys->ecdsa_digest_bits), text, der,
+                               (size_t)der_len);
     }
     OPENSSL_free(der);
     ECDSA_SIG_free(pair);
@@ -193,6 +197,10 @@ enum hf_signature_result hf_token_keys_verify(const struct hf_token_keys *keys,
     if (algorithm.len != 5) {
         return HF_SIGNATURE_NOT_ENABLED;
     }
+    if (hf_slice_equal(algorithm, HF_SLICE("EdDSA")) && keys->ed25519 != NULL) {
+        return verify_public(keys->ed25519, NULL, text, (const unsigned char *)signature.data,
+                             signature.len);
+    }
     family = hf_slice(algorithm.data, 2);
     size = hf_slice(algorithm.data + 2, 3);
     bits = hf_slice_equal(size, HF_SLICE("256"))   ? 256
@@ -206,8 +214,8 @@ enum hf_signature_result hf_token_keys_verify(const struct hf_token_keys *keys,
         return verify_hmac(keys->config, bits, text, signature, now_s);
     }
     if (hf_slice_equal(family, HF_SLICE("RS")) && keys->rsa != NULL) {
-        return verify_public(keys->rsa, bits, text, (const unsigned char *)signature.data,
-                             signature.len);
+        return verify_public(keys->rsa, digest_of(bits), text,
+                             (const unsigned char *)signature.data, signature.len);
     }
     if (hf_slice_equal(family, HF_SLICE("ES")) && keys->ecdsa != NULL &&
         bits == keys->ecdsa_digest_bits) {

@@ -19,6 +19,7 @@ struct hf_token_keys {
     const struct hf_config_token *config; /* borrowed: its HMAC secrets are used in place */
     EVP_PKEY *rsa;                        /* owned; NULL: RS* is not accepted */
     EVP_PKEY *ecdsa;                      /* owned; NULL: ES* is not accepted */
+    EVP_PKEY *ed25519;                    /* owned; NULL: EdDSA is not accepted */
     unsigned ecdsa_digest_bits; /* of the one algorithm that fits the curve: 256, 384, 512 */
 };
 

@@ -224,7 +224,7 @@ test('commands', { timeout: 90000 }, async (t) => {
 
 test('ping -> one zero byte, answered by the SDK', { timeout: 60000 }, async (t) => {
   const broker = await startBroker(t, {
-    config: { client: { ping_interval: '1s', pong_timeout: '500ms' } },
+    config: { client: { ping_interval: '3s', pong_timeout: '2500ms' } },
   });
   const sdk = await startSubscriber(t, broker.url, 'chat:ping', PROTOBUF);
   const raw = await openBinary(t, broker.url);

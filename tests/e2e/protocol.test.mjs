@@ -3,6 +3,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { startBroker } from './lib/broker.mjs';
 import { connectRaw, openRaw } from './lib/raw.mjs';
+import { startSubscriber } from './lib/sdk.mjs';
 import { until } from './lib/scope.mjs';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -320,6 +321,51 @@ test('ping unanswered -> disconnect 3012; answered -> stays', { timeout: 60000 }
   assert.deepEqual(await deaf.close(), { code: 3012, reason: 'no pong' });
   await until('three pings', () => good.pings >= 3);
   await good.call('subscribe', { channel: 'chat:still-there' });
+});
+
+test('cf_ws_frame_ping_pong -> pings are WebSocket frames; who does not answer them gets 3012', { timeout: 60000 }, async (t) => {
+  const broker = await startBroker(t, {
+    config: { client: { ping_interval: '1s', pong_timeout: '500ms' }, uni_websocket: { enabled: true } },
+  });
+  const url = `${broker.url}?cf_ws_frame_ping_pong=true`;
+  const good = await openRaw(t, url);
+  let pings = 0;
+  good.ws.on('ping', () => { pings += 1; });
+  good.connect = await good.call('connect');
+  assert.ok(!('ping' in good.connect) && !('pong' in good.connect), JSON.stringify(good.connect));
+  good.ws.pong(); // one that nobody asked for means nothing
+  const deaf = await connectRaw(t, url, { autoPong: false });
+  assert.deepEqual(await deaf.close(), { code: 3012, reason: 'no pong' });
+  await until('three pings', () => pings >= 3);
+  assert.equal(good.pings, 0, 'none is a message');
+  await good.call('subscribe', { channel: 'chat:still-there' });
+
+  const subscriber = await startSubscriber(t, url, 'chat:frames');
+  await subscriber.subscriptions();
+  await until('another ping or two', ((seen) => () => pings >= seen + 2)(pings));
+  await broker.api.publish('chat:frames', 1);
+  await subscriber.received(1);
+  assert.deepEqual(subscriber.events.filter(({ type }) => type === 'disconnected'), []);
+
+  const uni = await openRaw(t, `${broker.url.replace('/websocket', '/uni_websocket')}?cf_ws_frame_ping_pong=true`);
+  let uniPings = 0;
+  uni.ws.on('ping', () => { uniPings += 1; });
+  uni.send({});
+  await until('two pings', () => uniPings >= 2);
+  assert.deepEqual(uni.frames.filter((frame) => frame === '{}'), []);
+});
+
+test('rpc and send of the SDK, no backend -> 108 and the connection stays, 3508 and it ends', { timeout: 60000 }, async (t) => {
+  const broker = await startBroker(t, {});
+  const { client, ...subscriber } = await startSubscriber(t, broker.url, 'chat:backend');
+  await until('subscribed', () => subscriber.subscribed.length === 1);
+  await Promise.all(['x', ''].map((method) =>
+    assert.rejects(client.rpc(method, { n: 1 }), { code: 108, message: 'not available' })));
+  assert.equal(client.state, 'connected');
+  await client.send({ n: 1 });
+  await until('disconnected', () => client.state === 'disconnected');
+  const last = subscriber.events.findLast(({ type }) => type === 'disconnected');
+  assert.deepEqual({ code: last.code, reason: last.reason }, { code: 3508, reason: 'not available' });
 });
 
 test('no connect command -> disconnect 3502', { timeout: 60000 }, async (t) => {

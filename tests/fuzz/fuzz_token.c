@@ -25,6 +25,7 @@ static struct hf_token_verifier *verifier_new(bool skips_signature)
             .hmac_previous_secret_key = TEXT(""),
             .rsa_public_key = TEXT(""),
             .ecdsa_public_key = TEXT(""),
+            .jwks_public_endpoint = TEXT(""),
             .audience = TEXT(""),
             .issuer = TEXT(""),
             .user_id_claim = TEXT("sub"),
@@ -32,7 +33,7 @@ static struct hf_token_verifier *verifier_new(bool skips_signature)
         };
         assert(config.issuer_pattern != NULL);
     }
-    verifier = hf_token_verifier_new(&config, skips_signature);
+    verifier = hf_token_verifier_new(&config, skips_signature, NULL);
     assert(verifier != NULL);
     return verifier;
 }

@@ -1,5 +1,5 @@
-/* Store cases: what the tests of the store contract share, which run on the memory store and then on a
- * real Redis. Helpers fail the test when the store does not answer HF_OK. */
+/* Store cases: what the tests of the store contract share, which run on the memory store and then
+ * on a real Redis. Helpers fail the test when the store does not answer HF_OK. */
 #ifndef HF_TESTS_STORE_CASES_H
 #define HF_TESTS_STORE_CASES_H
 

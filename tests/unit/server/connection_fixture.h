@@ -72,6 +72,7 @@ static inline void loop_fixture_close(struct loop_fixture *fixture)
 {
     event_free(fixture->heartbeat);
     hf__loop_close(&fixture->worker);
+    hf_buffer_fini(&fixture->worker.encode);
 }
 
 /* Connects a client; `send_buffer` (0: as it is) is the server's SO_SNDBUF. */

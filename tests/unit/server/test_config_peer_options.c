@@ -16,8 +16,7 @@ static void key_that_asks_for_what_is_not_offered_is_refused(void **state)
         {"{\"http_server\":{\"internal_tls\":{\"enabled\":true}}}",
          "http_server.internal_tls.enabled"},
         {"{\"http_server\":{\"http3\":{\"enabled\":true}}}", "http_server.http3.enabled"},
-        {"{\"client\":{\"token\":{\"jwks_public_endpoint\":\"http://h/jwks\"}}}",
-         "client.token.jwks_public_endpoint"},
+        {"{\"client\":{\"user_id_http_header\":\"X-User\"}}", "client.user_id_http_header"},
         {"{\"client\":{\"proxy\":{\"connect\":{\"enabled\":true}}}}",
          "client.proxy.connect.enabled"},
         {"{\"websocket\":{\"decompressed_message_size_limit\":9}}",
@@ -76,9 +75,9 @@ static void secret_of_what_is_not_offered_is_not_printed(void **state)
     (void)state;
     struct loaded loaded;
     load_all(&loaded,
-             "{\"client\":{\"token\":{\"jwks_public_endpoint\":\"hunter2\"}},"
-             "\"token_jwks_public_endpoint\":\"hunter2\"}",
-             ARGS("HOLDFAST_CLIENT_TOKEN_JWKS_PUBLIC_ENDPOINT=hunter2",
+             "{\"client\":{\"user_id_http_header\":\"hunter2\"},"
+             "\"redis_sentinel_password\":\"hunter2\"}",
+             ARGS("HOLDFAST_CLIENT_USER_ID_HTTP_HEADER=hunter2",
                   "HOLDFAST_ENGINE_REDIS_PASSWROD=hunter2", "CENTRIFUGO_API_KEY=hunter2"),
              ARGS("--engine.redis.passwrd=hunter2", "hunter2"));
     assert_int_equal(loaded.status, HF_CONFIG_BAD_USAGE);

@@ -165,6 +165,41 @@ static void bytes_one_by_one_come_together_as_one_message(void **state)
     loop_client_close(&client);
 }
 
+static void accept_with(const char *text, struct loop_client *client)
+{
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    *client = (struct loop_client){.fd = fds[0]};
+    loop_client_send(client, text, strlen(text));
+    hf__loop_wake(&test.fixture.worker);
+    assert_int_equal(hf_connection_accept(&test.fixture.worker, fds[1], HF_ENTRANCE_CLIENTS), 0);
+}
+
+static void what_was_sent_before_the_accept_is_read_with_it(void **state)
+{
+    (void)state;
+    struct loop_client client;
+    accept_with("early\nla", &client);
+    assert_int_equal(test.lines_len, 6);
+    loop_client_send(&client, "te\n", 3);
+    LOOP_UNTIL(&test.fixture, NULL, test.lines_len == 11);
+    assert_memory_equal(test.lines, "early\nlate\n", 11);
+    loop_client_close(&client);
+}
+
+static void who_has_left_before_the_accept_is_closed_after_it(void **state)
+{
+    (void)state;
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    close(fds[0]);
+    hf__loop_wake(&test.fixture.worker);
+    assert_int_equal(hf_connection_accept(&test.fixture.worker, fds[1], HF_ENTRANCE_CLIENTS), 0);
+    assert_int_equal(test.closed, 0);
+    LOOP_UNTIL(&test.fixture, NULL, test.closed == 1);
+    assert_int_equal(test.close_code, 3000);
+}
+
 static void what_is_not_consumed_comes_again_with_more_behind_it(void **state)
 {
     (void)state;
@@ -573,6 +608,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(bytes_one_by_one_come_together_as_one_message),
+        CASE(what_was_sent_before_the_accept_is_read_with_it),
+        CASE(who_has_left_before_the_accept_is_closed_after_it),
         CASE(what_is_not_consumed_comes_again_with_more_behind_it),
         CASE(a_driver_that_switches_hands_the_rest_to_its_successor),
         CASE(input_waits_while_reading_is_off),

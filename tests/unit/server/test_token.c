@@ -30,6 +30,7 @@ static struct hf_config_token settings(void)
         .hmac_previous_secret_key = (char *)(uintptr_t) "",
         .rsa_public_key = (char *)(uintptr_t) "",
         .ecdsa_public_key = (char *)(uintptr_t) "",
+        .jwks_public_endpoint = (char *)(uintptr_t) "",
         .audience = (char *)(uintptr_t) "",
         .issuer = (char *)(uintptr_t) "",
         .user_id_claim = (char *)(uintptr_t) "sub",
@@ -150,7 +151,7 @@ static void check_kind(struct checked *checked, const struct hf_config_token *co
 {
     hf_arena_init(&checked->arena, 0);
     checked->reason = NULL;
-    checked->verifier = hf_token_verifier_new(config, false);
+    checked->verifier = hf_token_verifier_new(config, false, NULL);
     assert_non_null(checked->verifier);
     checked->result = hf_token_verify(checked->verifier, kind, hf_slice(token, len), now_ms,
                                       &checked->arena, &checked->claims, &checked->reason);
@@ -379,7 +380,7 @@ static void previous_secret_counts_until_its_time(void **state)
 static void skipped_signature_leaves_the_dates(void **state)
 {
     struct hf_config_token config = settings();
-    struct hf_token_verifier *verifier = hf_token_verifier_new(&config, true);
+    struct hf_token_verifier *verifier = hf_token_verifier_new(&config, true, NULL);
     struct hf_token_claims claims;
     const char *reason;
     struct hf_arena arena;

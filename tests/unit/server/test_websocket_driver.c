@@ -89,6 +89,40 @@ static void a_pong_needs_no_answer(void **state)
     assert_int_equal(test.client.len, 0);
 }
 
+static void
+native_pings_that_were_asked_for_go_out_as_frames_and_the_session_hears_the_pong(void **state)
+{
+    (void)state;
+    client_text("GET /ws?cf_ws_frame_ping_pong=true HTTP/1.1\r\n" HANDSHAKE "\r\n");
+    LOOP_UNTIL(&test.fixture, &test.client, loop_client_has(&test.client, "\r\n\r\n"));
+    loop_client_forget(&test.client);
+    struct hf_connect_result result = {.ping = 25, .pong = true};
+    test.session.transport->describe(test.session.connection, &result);
+    assert_int_equal(result.ping, 0);
+    assert_false(result.pong);
+
+    assert_true(test.session.transport->ping(test.session.connection));
+    LOOP_UNTIL(&test.fixture, &test.client, test.client.len == 2);
+    assert_memory_equal(test.client.data, "\x89\x00", 2);
+    client_send_frame(0x8a, "", 0);
+    LOOP_UNTIL(&test.fixture, &test.client, test.pongs == 1);
+}
+
+static void without_native_pings_the_sessions_own_are_sent_and_told(void **state)
+{
+    (void)state;
+    websocket_upgrade();
+    struct hf_connect_result result = {.ping = 25, .pong = true};
+    test.session.transport->describe(test.session.connection, &result);
+    assert_int_equal(result.ping, 25);
+    assert_true(result.pong);
+    assert_false(test.session.transport->ping(test.session.connection));
+    client_send_frame(0x8a, "", 0);
+    client_send_frame(0x81, "x", 1);
+    LOOP_UNTIL(&test.fixture, &test.client, test.messages == 1);
+    assert_int_equal(test.pongs, 0);
+}
+
 /* --- broken input ----------------------------------------------------------------------------- */
 
 struct broken {
@@ -335,6 +369,9 @@ int main(void)
         WEBSOCKET_CASE(many_messages_in_one_read_arrive_in_order),
         WEBSOCKET_CASE(fragments_with_a_ping_between_them_make_one_message),
         WEBSOCKET_CASE(a_pong_needs_no_answer),
+        WEBSOCKET_CASE(
+            native_pings_that_were_asked_for_go_out_as_frames_and_the_session_hears_the_pong),
+        WEBSOCKET_CASE(without_native_pings_the_sessions_own_are_sent_and_told),
         WEBSOCKET_CASE(broken_frames_are_answered_with_their_close_code),
         WEBSOCKET_CASE(an_unmasked_frame_is_1002),
         WEBSOCKET_CASE(fragments_above_the_message_limit_together_are_1009),

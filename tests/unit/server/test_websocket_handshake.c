@@ -85,14 +85,6 @@ static void protobuf_is_chosen_by_query_or_subprotocol(void **state)
     assert_ptr_equal(test.session.transport, &hf_websocket_json_transport);
 }
 
-static void native_pings_are_refused_with_a_text_that_says_so(void **state)
-{
-    (void)state;
-    expect_status("GET /ws?cf_ws_frame_ping_pong=true HTTP/1.1\r\n" HANDSHAKE "\r\n",
-                  "HTTP/1.1 400 ");
-    assert_int_equal(test.opened, 0);
-}
-
 static void an_origin_that_is_not_allowed_is_403(void **state)
 {
     (void)state;
@@ -177,7 +169,6 @@ int main(void)
         WEBSOCKET_CASE(a_known_subprotocol_is_echoed_and_an_unknown_one_is_not),
         WEBSOCKET_CASE(what_is_not_a_handshake_is_refused),
         WEBSOCKET_CASE(protobuf_is_chosen_by_query_or_subprotocol),
-        WEBSOCKET_CASE(native_pings_are_refused_with_a_text_that_says_so),
         WEBSOCKET_CASE(an_origin_that_is_not_allowed_is_403),
         WEBSOCKET_CASE(above_the_connection_limit_the_answer_is_503_until_one_leaves),
         WEBSOCKET_CASE(above_the_connection_rate_the_answer_is_503),

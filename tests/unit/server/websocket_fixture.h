@@ -28,6 +28,7 @@ struct websocket_test {
     unsigned messages;
     char *message; /* the newest, copied */
     size_t message_len;
+    unsigned pongs;
     unsigned drained;
     unsigned ticks;
     uint64_t deadline_ms;
@@ -84,6 +85,12 @@ void hf_session_start(struct hf_session *session, const struct hf_connect_reques
     if (test.close_code != 0) {
         session->transport->close(session->connection, test.close_code, "a reason");
     }
+}
+
+void hf_session_pong(struct hf_session *session)
+{
+    assert_ptr_equal(session, &test.session);
+    test.pongs++;
 }
 
 void hf_session_drained(struct hf_session *session)
