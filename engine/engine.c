@@ -292,6 +292,20 @@ static void say(struct hf_engine *engine, const struct hf_fence_word *word)
     engine->store->ops->bus_send(engine->store, &message->bus);
 }
 
+/* Said once: from now on a node that should be waited for may be forgotten. */
+static void tell_crowded(struct hf_engine *engine)
+{
+    engine->is_crowded = true;
+    if (engine->config.log != NULL) {
+        char text[128];
+        snprintf(text, sizeof text,
+                 "%u other nodes are known: of more, not all are waited for after a loss "
+                 "(awaited_nodes_max)",
+                 engine->config.awaited_nodes_max);
+        engine->config.log(engine->config.log_context, HF_SEVERITY_WARNING, text);
+    }
+}
+
 static void hear(struct hf_engine *engine, struct hf_bytes message)
 {
     char text[64];
@@ -303,6 +317,9 @@ static void hear(struct hf_engine *engine, struct hf_bytes message)
     word.wants_answer = strtoull(rest, &rest, 16) != 0;
     if (text[0] == HF__BUS_FENCE && word.number != 0) {
         hf_fence_heard(&engine->fence, &word, engine->now_ms);
+        if (!engine->is_crowded && engine->fence.count == engine->config.awaited_nodes_max) {
+            tell_crowded(engine);
+        }
     }
 }
 

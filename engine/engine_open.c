@@ -10,10 +10,6 @@
 
 #include "engine_private.h"
 
-/* Nodes answer a question at once; a little more than a slow round trip is enough. */
-#define FENCE_HELLO_MS  300
-#define FENCE_PEERS_MAX 1024
-
 /* --- configuration -----------------------------------------------------------------------------
  */
 
@@ -31,6 +27,8 @@ static void fill_defaults(struct hf_engine_config *config)
     DEFAULT(config->loads_in_flight_max, 64);
     DEFAULT(config->wait_ms, 4000);
     DEFAULT(config->node_timeout_ms, 3000);
+    DEFAULT(config->node_hello_ms, 300); /* nodes answer at once: more than a slow round trip */
+    DEFAULT(config->awaited_nodes_max, 1024);
     DEFAULT(config->witnesses_max, 100000);
     DEFAULT(config->witnesses_bytes_max, (size_t)32 << 20);
     DEFAULT(config->witness_ttl_ms, 3600000);
@@ -41,6 +39,7 @@ static void fill_defaults(struct hf_engine_config *config)
     DEFAULT(config->presence_ttl_ms, 60000);
     DEFAULT(config->pending_requests_max, 100000);
     DEFAULT(config->pending_bytes_max, (size_t)64 << 20);
+    DEFAULT(config->publication_bytes_max, (size_t)256 << 20);
     DEFAULT(config->mailbox_bytes_max, (size_t)64 << 20);
     DEFAULT(config->redis.connect_timeout_ms, 1000);
     DEFAULT(config->redis.io_timeout_ms, 4000);
@@ -128,10 +127,10 @@ static int open_fence(struct hf_engine *engine)
 {
     struct hf_fence_config config = {
         .peer_timeout_ms = engine->config.node_timeout_ms,
-        .hello_ms = engine->config.store == HF_STORE_MEMORY ? 0 : FENCE_HELLO_MS,
+        .hello_ms = engine->config.store == HF_STORE_MEMORY ? 0 : engine->config.node_hello_ms,
         .heartbeat_ms = engine->config.node_timeout_ms / 3,
         .deaf_ms = engine->config.node_timeout_ms * 2 / 3,
-        .peers_max = FENCE_PEERS_MAX,
+        .peers_max = engine->config.awaited_nodes_max,
     };
     while (config.self == 0) {
         if (getrandom(&config.self, sizeof config.self, 0) != (ssize_t)sizeof config.self) {

@@ -166,6 +166,7 @@ struct hf_engine {
     uint32_t held_client_count; /* with those whose end the store is told */
     struct hf_fence fence;
     bool is_fenced;
+    bool is_crowded; /* awaited_nodes_max other nodes were known: it was logged */
     uint64_t now_ms;
     uint64_t not_ready_since_ms; /* 0: ready */
     uint64_t publications_out;

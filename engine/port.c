@@ -85,12 +85,13 @@ int hf_publish(struct hf_port *port, const struct hf_publish_params *params,
         return HF_EINVAL;
     }
     const struct hf_publication_fields *fields = &params->fields;
+    size_t bytes = params->channel.len + fields->data.len + fields->info.len + fields->tags.len +
+                   fields->version_epoch.len + params->idempotency_key.len;
+    if (bytes > port->engine->config.publication_bytes_max) {
+        return HF_ELIMIT;
+    }
     struct hf_request *request;
-    int result = hf__port_request_new(port, HF_MAIL_PUBLISH,
-                                      params->channel.len + fields->data.len + fields->info.len +
-                                          fields->tags.len + fields->version_epoch.len +
-                                          params->idempotency_key.len,
-                                      context, &request);
+    int result = hf__port_request_new(port, HF_MAIL_PUBLISH, bytes, context, &request);
     if (result != HF_OK) {
         return result;
     }

@@ -231,6 +231,8 @@ static bool open_engine(struct hf_node *node)
         .loads_in_flight_max = at_least_1(own->loads_in_flight_max),
         .wait_ms = at_least_1(own->store_wait_ms),
         .node_timeout_ms = (uint32_t)own->node_timeout_ms,
+        .node_hello_ms = (uint32_t)own->node_hello_ms,
+        .awaited_nodes_max = own->awaited_nodes_max,
         .witnesses_max = own->witnesses_max,
         .witnesses_bytes_max = at_least_1_byte(own->witnesses_max_bytes),
         .witness_ttl_ms = (uint32_t)own->witness_ttl_ms,
@@ -240,6 +242,7 @@ static bool open_engine(struct hf_node *node)
         .memory_versions_max = own->memory_versions_max,
         .pending_requests_max = at_least_1(own->pending_requests_max),
         .pending_bytes_max = at_least_1_byte(own->pending_bytes_max),
+        .publication_bytes_max = (size_t)own->publication_max_bytes,
         .mailbox_bytes_max = at_least_1_byte(own->mailbox_max_bytes),
         .log = log_engine,
     };

@@ -74,6 +74,7 @@ struct worker_thread {
     pthread_mutex_t inbox_lock;
     struct letters inbox; /* oldest first */
     size_t inbox_bytes;
+    size_t inbox_max; /* set at the start */
 };
 
 static struct worker_thread *thread_of(struct hf_worker *worker)
@@ -406,6 +407,8 @@ int hf_worker_start(const struct hf_worker_options *options, struct hf_worker **
     thread->worker.node = options->node;
     thread->worker.config = options->config;
     thread->worker.index = options->index;
+    thread->inbox_max = (size_t)options->config->holdfast.inbox_max_bytes;
+    thread->pace.rest_max_us = (uint64_t)options->config->holdfast.delivery_rest_max_ms * 1000;
     hf_buffer_init(&thread->worker.encode, 0);
     thread->start_result = 1;
     pthread_mutex_init(&thread->start_lock, NULL);
@@ -483,7 +486,7 @@ bool hf_worker_tell(struct hf_worker *worker, struct hf_bytes message)
     letter->len = message.len;
     memcpy(letter->text, message.data, message.len);
     pthread_mutex_lock(&thread->inbox_lock);
-    bool has_room = thread->inbox_bytes + message.len <= HF_WORKER_INBOX_MAX;
+    bool has_room = thread->inbox_bytes + message.len <= thread->inbox_max;
     if (has_room) {
         thread->inbox_bytes += message.len;
         STAILQ_INSERT_TAIL(&thread->inbox, letter, next);

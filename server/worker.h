@@ -52,8 +52,7 @@ struct hf_worker {
 /* --- for other workers of the node: any thread, until it is freed --------------------------- */
 
 /* Puts a message of net/emulation.h into the worker's inbox (copied). False: no memory, or the
- * inbox holds HF_WORKER_INBOX_MAX bytes. */
-#define HF_WORKER_INBOX_MAX ((size_t)8 * 1024 * 1024)
+ * inbox would hold more than holdfast.inbox_max_bytes. */
 bool hf_worker_tell(struct hf_worker *worker, struct hf_bytes message);
 
 /* --- for the node: its thread only -------------------------------------------------------- */

@@ -1,6 +1,6 @@
-/* follow ADDRESS CHANNEL [EPOCH OFFSET]: prints what a channel got since a position, says hello to
- * it, and ends when that has come back.  cc follow.c $(pkg-config --cflags --libs holdfast) */
-#include <inttypes.h>
+/* follow ADDRESS CHANNEL EPOCH OFFSET: prints what a channel got since a position (0 0: all that it
+ * still has), says hello to it, and ends when that has come back. */
+#include <err.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,71 +8,57 @@
 
 #include <holdfast/engine.h>
 
-static const struct hf_stream_options options = {100, 600, 3600};
-static struct hf_publish_params hello = {.fields = {.data = {"hello", 5}}};
 static struct hf_port *port;
 static struct hf_watch *watch;
-static uint64_t newest, greeting; /* offsets: printed last, and of our hello */
+static struct hf_subscribe_params from = {.recover = true, .recovery_limit = HF_LIMIT_NONE};
+static struct hf_publish_params hello = {.options = {100, 600, 3600}, .fields.data = {"hello", 5}};
+static unsigned long long newest, greeting; /* offsets: printed last, and of our hello */
 
-static void on_lost(void *context, int error) /* to go on, one would subscribe again */
+static void check(void *channel, int error)
 {
-    (void)context;
-    fprintf(stderr, "%s\n", hf_error_text(error));
-    exit(EXIT_FAILURE);
+    if (error != HF_OK)
+        errx(EXIT_FAILURE, "%s: %s", (char *)channel, hf_error_text(error));
 }
 
-static void on_publication(void *context, struct hf_publication *publication)
+static void on_publication(void *channel, struct hf_publication *publication)
 {
-    (void)context;
     newest = publication->position.offset;
-    printf("%" PRIu64 " %.*s\n", newest, (int)publication->fields.data.len,
+    printf("%s %llu %.*s\n", (char *)channel, newest, (int)publication->fields.data.len,
            publication->fields.data.data);
 }
 
-static void on_published(void *context, int error, enum hf_publish_outcome outcome,
+static void on_published(void *channel, int error, enum hf_publish_outcome outcome,
                          struct hf_position position)
 {
-    (void)outcome;
-    greeting = position.offset;
-    if (error != HF_OK)
-        on_lost(context, error);
+    check(channel, error);
+    greeting = outcome == HF_PUBLISHED ? position.offset : newest;
 }
 
-static void on_subscribed(void *context, int error, const struct hf_subscribe_result *answer)
+static void on_subscribed(void *channel, int error, const struct hf_subscribe_result *answer)
 {
-    if (error != HF_OK)
-        on_lost(context, error);
-    printf("%srecovered in epoch %" PRIu64 "\n", answer->recovered ? "" : "not ",
-           answer->position.epoch);
+    check(channel, error);
+    printf("%srecovered\n", answer->recovered ? "" : "not ");
     for (uint32_t i = 0; answer->page != NULL && i < answer->page->count; i++)
-        on_publication(NULL, answer->page->items[i]);
-    const struct hf_subscribe_params next = {
-        .recover = true, .since = answer->position, .recovery_limit = HF_LIMIT_NONE};
-    error = answer->live ? hf_publish(port, &hello, on_published, NULL)
-                         : hf_subscribe(watch, &next, true, on_subscribed, NULL); /* next page */
-    if (error != HF_OK)
-        on_lost(context, error);
+        on_publication(channel, answer->page->items[i]);
+    from.since = answer->position; /* of the next page, unless this was the last */
+    check(channel, answer->live ? hf_publish(port, &hello, on_published, channel)
+                                : hf_subscribe(watch, &from, true, on_subscribed, channel));
 }
 
 int main(int argc, char **argv)
 {
-    char reason[160];
+    char reason[160] = "usage: follow ADDRESS CHANNEL EPOCH OFFSET";
     struct hf_engine *engine;
-    if (argc != 3 && argc != 5)
-        return EXIT_FAILURE;
-    struct hf_engine_config config = {.store = HF_STORE_REDIS, .redis = {.address = argv[1]}};
-    struct hf_subscribe_params from = {.recover = argc == 5, .recovery_limit = HF_LIMIT_NONE};
-    if (from.recover)
-        from.since = (struct hf_position){strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10)};
+    struct hf_engine_config config = {.store = HF_STORE_REDIS, .redis.address = argv[1]};
+    struct hf_port_callbacks callbacks = {.on_publication = on_publication, .on_lost = check};
+    if (argc != 5 || hf_engine_open(&config, &engine, reason, sizeof reason) != HF_OK)
+        errx(EXIT_FAILURE, "%s", reason);
+    from.since = (struct hf_position){strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10)};
     hello.channel = (struct hf_bytes){argv[2], strlen(argv[2])};
-    hello.options = options;
-    const struct hf_port_callbacks callbacks = {.on_publication = on_publication,
-                                                .on_lost = on_lost};
-    if (hf_engine_open(&config, &engine, reason, sizeof reason) != HF_OK ||
-        (port = hf_port_open(engine, &callbacks)) == NULL ||
-        (watch = hf_watch_open(port, hello.channel, &options, NULL)) == NULL ||
-        hf_subscribe(watch, &from, false, on_subscribed, NULL) != HF_OK)
-        return EXIT_FAILURE;
+    if ((port = hf_port_open(engine, &callbacks)) == NULL ||
+        (watch = hf_watch_open(port, hello.channel, &hello.options, argv[2])) == NULL)
+        check(argv[2], HF_ENOMEM);
+    check(argv[2], hf_subscribe(watch, &from, false, on_subscribed, argv[2]));
     while (greeting == 0 || newest < greeting) {
         hf_port_flush(port);
         poll(&(struct pollfd){.fd = hf_port_fd(port), .events = POLLIN}, 1, -1);

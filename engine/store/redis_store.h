@@ -1,12 +1,16 @@
 /* Redis store, private: what its parts share. Loop thread only.
  *
- *   redis.c          opening, status, the loop turn, deadlines, closing
+ *   redis.c          opening, its connections, the loop turn, status, closing
+ *   redis_names.c    its address, and the names of keys and pub/sub channels
+ *   redis_request.c  the contract's requests, and their completion
+ *   redis_operation.c  operations: queued, waiting, held, completed
  *   redis_channel.c  the table of channels
  *   redis_publish.c  publishes: queues, batches, replies
  *   redis_publish_once.c  publishes with a condition, and those whose outcome is unknown
  *   redis_change.c   removes, mends, the bus
  *   redis_read.c     reads
  *   redis_presence.c presence
+ *   redis_life.c     which process of Redis it is, and whether it was admitted
  *   redis_pubsub.c   listening, deliveries, the probe
  *
  * Requests become operations. Those of a channel are carried out in the order given: each channel
@@ -42,8 +46,6 @@ struct hf_script;
 /* One call of the publish script carries at most so much, so that Redis serves others between. */
 #define HF_CALL_PUBLICATIONS_MAX 128
 #define HF_CALL_BYTES_MAX        ((size_t)256 * 1024)
-/* Redis refuses larger strings by closing the connection; stay far below. */
-#define HF_PUBLICATION_BYTES_MAX ((size_t)256 * 1024 * 1024)
 #define HF_OPERATIONS_POOLED_MAX 4096
 #define HF_REDIS_CALL_NAME_SIZE  26 /* 8 digits, the dot, 16 digits, the NUL */
 
@@ -213,7 +215,13 @@ struct hf_redis_store {
     uint64_t refusal_ms;                /* when it said so last */
 };
 
+static inline struct hf_redis_store *hf_redis_store_of(struct hf_store *base)
+{
+    return (struct hf_redis_store *)base;
+}
+
 uint64_t hf_redis_now_ms(void);
+void hf_redis_add_timer(struct event *event, uint64_t wait_ms);
 void hf_redis_log(struct hf_redis_store *store, enum hf_log_severity severity, const char *format,
                   ...) __attribute__((format(printf, 3, 4)));
 /* Logs an error reply (not every one) and reconnects when it says that this server takes no writes
@@ -222,6 +230,40 @@ int hf_redis_judge(struct hf_redis_store *store, const struct hf_reply *error);
 
 /* Makes the loop run what was put off. */
 void hf_redis_schedule(struct hf_redis_store *store);
+
+/* redis_names.c: false, HF_ENOMEM: no memory. What the address leaves open comes from the
+ * configuration. */
+bool hf_redis_names_make(struct hf_redis_store *store);
+int hf_redis_address_complete(struct hf_redis_store *store);
+void hf_redis_names_free(struct hf_redis_store *store);
+
+/* redis_request.c: these of struct hf_store_ops. */
+void hf_redis_publish(struct hf_store *base, struct hf_store_publish *request);
+void hf_redis_read(struct hf_store *base, struct hf_store_read *request);
+void hf_redis_remove(struct hf_store *base, struct hf_store_remove *request);
+void hf_redis_mend(struct hf_store *base, struct hf_store_mend *request);
+void hf_redis_bus_send(struct hf_store *base, struct hf_store_bus *request);
+void hf_redis_presence(struct hf_store *base, struct hf_store_presence *request);
+void hf_redis_presence_read(struct hf_store *base, struct hf_store_presence_read *request);
+/* The request's own completion, with what the operation has found. */
+void hf_redis_request_complete(const struct hf_redis_op *op, int result);
+/* Completes those for which there was no memory. */
+void hf_redis_complete_failed(struct hf_redis_store *store, int result);
+
+/* redis_operation.c */
+/* NULL: no memory. */
+struct hf_redis_op *hf_redis_op_new(struct hf_redis_store *store, enum hf_redis_op_kind kind);
+/* Queues an operation, or with a `refusal` completes it with that from the loop, as it does when a
+ * limit is reached. HF_ENOMEM, with `op` NULL: not even that. */
+int hf_redis_enqueue(struct hf_redis_store *store, struct hf_redis_op *op, struct hf_bytes name,
+                     size_t bytes, int refusal);
+void hf_redis_pool_free(struct hf_redis_store *store);
+/* Completes what was completed "later" until now. */
+void hf_redis_complete_done(struct hf_redis_store *store);
+void hf_redis_on_deadline(int fd, short what, void *context);
+/* R4, after the commands' connection has become ready. */
+void hf_redis_hold(struct hf_redis_store *store);
+void hf_redis_admit(struct hf_store *base, uint64_t life);
 /* Ends an operation: accounting, then the request's completion. `op` is gone afterwards. */
 void hf_redis_complete(struct hf_redis_store *store, struct hf_redis_op *op, int result);
 /* The same from the loop, later. */

@@ -318,17 +318,19 @@ void hf_registry_close(struct hf_registry *registry)
 
 void hf_registry_tick(struct hf_registry *registry, uint64_t now_ms)
 {
+    const struct hf_config_holdfast *own = &registry->worker->config->holdfast;
+    uint64_t forget_ms = (uint64_t)own->registry_timeout_ms;
     struct peer **link = &registry->peers;
 
     while (*link != NULL) {
-        if (now_ms >= (*link)->heard_ms + HF_REGISTRY_FORGET_MS) {
+        if (now_ms >= (*link)->heard_ms + forget_ms) {
             remove_peer(registry, link);
         } else {
             link = &(*link)->next;
         }
     }
     if (registry->worker->index == 0 && !registry->has_left && now_ms >= registry->tell_at_ms) {
-        registry->tell_at_ms = now_ms + HF_REGISTRY_TELL_MS;
+        registry->tell_at_ms = now_ms + (uint64_t)own->registry_interval_ms;
         hf_buffer_reset(&registry->worker->encode);
         write_self(registry, &registry->worker->encode);
         tell(registry);

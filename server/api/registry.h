@@ -1,9 +1,9 @@
 /* Registry: what a worker knows of the nodes on the same store, from what they tell each other.
  *
- * Every node tells about itself on the engine's bus when it starts, every 3 s (from worker 0),
- * within a second of hearing a new one, and when it stops; every worker's registry keeps what it
- * heard and forgets a node that was silent for 10 s. The own node is always there, with figures of
- * the moment.
+ * Every node tells about itself on the engine's bus when it starts, every
+ * holdfast.registry_interval (from worker 0), within a second of hearing a new one, and when it
+ * stops; every worker's registry keeps what it heard and forgets a node that was silent for
+ * holdfast.registry_timeout. The own node is always there, with figures of the moment.
  *
  * A message is one JSON object. Unknown fields and types are ignored, so that nodes of different
  * versions can share a store:
@@ -24,9 +24,6 @@
 
 struct hf_registry;
 struct hf_worker;
-
-#define HF_REGISTRY_TELL_MS   3000
-#define HF_REGISTRY_FORGET_MS 10000
 
 struct hf_node_info {
     struct hf_slice uid; /* slices: valid until the visitor returns */

@@ -257,6 +257,8 @@ struct hf_config_holdfast {
     int64_t presence_leave_delay_ms; /* a user who is back within it has not left; 0 = off */
     int64_t store_wait_ms;           /* requests wait so long for a store that is away */
     int64_t node_timeout_ms;         /* another node is given up after so long a silence */
+    int64_t node_hello_ms;           /* other nodes have so long to make themselves known */
+    uint32_t awaited_nodes_max;      /* other nodes waited for after the store was lost */
     uint32_t witnesses_max;          /* positions remembered of channels not followed here */
     uint64_t witnesses_max_bytes;    /* the same in bytes */
     int64_t witness_ttl_ms;          /* one that nothing is heard of for so long is forgotten */
@@ -266,8 +268,11 @@ struct hf_config_holdfast {
     uint32_t memory_versions_max;    /* memory engine: channels' last versions remembered */
     uint32_t pending_requests_max;   /* requests waiting inside the engine */
     uint64_t pending_bytes_max;      /* payload bytes waiting for the store */
+    uint64_t publication_max_bytes;  /* one publication with its channel, info and tags */
     uint32_t loads_in_flight_max;    /* reads of streams asked of the store at once */
     uint64_t mailbox_max_bytes;      /* one worker's mailbox from the engine */
+    uint64_t inbox_max_bytes;        /* what other workers hand to one worker */
+    int64_t delivery_rest_max_ms;    /* longest rest after a fan-out, below 1 s; 0 = none */
     uint32_t session_requests_max;   /* commands of one client waiting for the engine */
     uint64_t delta_max_bytes;        /* larger payloads are always sent in full */
     uint64_t tags_filter_max_bytes;  /* memory of one subscriber's filter */
@@ -285,6 +290,8 @@ struct hf_config_holdfast {
     uint32_t survey_channels_max;    /* channels in one answer to it */
     int64_t survey_timeout_ms;       /* nodes must have answered it within this */
     uint32_t registry_nodes_max;     /* other nodes remembered */
+    int64_t registry_interval_ms;    /* a node tells the others of itself so often */
+    int64_t registry_timeout_ms;     /* one that is silent for so long is forgotten */
     uint64_t http_body_max_bytes;    /* request body of the server API */
     uint64_t http_header_max_bytes;  /* request line and headers of any request */
     int64_t http_timeout_ms;         /* a request must be complete within it */
@@ -293,6 +300,7 @@ struct hf_config_holdfast {
     int64_t poll_max_wait_ms;     /* a poll's longest wait; whole seconds */
     int64_t http_idle_timeout_ms; /* keep-alive connection without a request */
     int64_t tls_handshake_timeout_ms;
+    bool io_uring; /* a turn's writes go to the kernel in one call, where it permits that */
 };
 
 struct hf_config {

@@ -131,7 +131,7 @@ const struct hf_option hf__options[] = {
            "host:port, redis://[[user]:password@]host:port[/db] or unix://[[user]:password@]/path"),
     STRING("engine.redis.prefix", AT(engine.redis.prefix), "holdfast", HF_OPTION_NOT_EMPTY,
            "start of every key and pub/sub channel"),
-    INT("engine.redis.db", AT(engine.redis.db), "0", 0, INT32_MAX, 0,
+    INT("engine.redis.db", AT(engine.redis.db), "0", 0, 65535, 0,
         "database number; pub/sub ignores it, so set prefixes to keep setups apart"),
     STRING("engine.redis.user", AT(engine.redis.user), "", 0, "user name for AUTH"),
     STRING("engine.redis.password", AT(engine.redis.password), "", HF_OPTION_SECRET,
@@ -365,6 +365,12 @@ const struct hf_option hf__options[] = {
              "time that requests wait for a store that is away; 0 = they fail at once"),
     DURATION("holdfast.node_timeout", AT(holdfast.node_timeout_ms), "3s", 100, HOUR, 0,
              "after Redis was lost, nodes wait so long for each other's word on what it still has"),
+    DURATION("holdfast.node_hello", AT(holdfast.node_hello_ms), "300ms", 1, HOUR, 0,
+             "a node that meets another process of Redis gives other nodes this time to make "
+             "themselves known"),
+    INT("holdfast.awaited_nodes_max", AT(holdfast.awaited_nodes_max), "1024", 1, 65536, 0,
+        "other nodes whose word is waited for after Redis was lost; of more, the longest silent "
+        "are not waited for"),
     INT("holdfast.witnesses_max", AT(holdfast.witnesses_max), "100000", 1, COUNT_MAX, 0,
         "channels not followed on this node whose position is remembered, to notice a loss in Redis"),
     BYTES("holdfast.witnesses_max_bytes", AT(holdfast.witnesses_max_bytes), "32MiB", 1, BYTES_MAX,
@@ -387,10 +393,21 @@ const struct hf_option hf__options[] = {
         0, "requests of this node waiting inside the engine"),
     BYTES("holdfast.pending_bytes_max", AT(holdfast.pending_bytes_max), "64MiB", 1, BYTES_MAX, 0,
           "payload bytes of this node waiting for the store"),
+    BYTES("holdfast.publication_max_bytes", AT(holdfast.publication_max_bytes), "256MiB", 1,
+          500 * MIB, 0,
+          "bytes of one publication with its channel, info and tags; a larger one is refused (Redis "
+          "takes 512 MiB by default)"),
     INT("holdfast.loads_in_flight_max", AT(holdfast.loads_in_flight_max), "64", 1, 1 << 20, 0,
         "reads of streams asked of the store at once"),
     BYTES("holdfast.mailbox_max_bytes", AT(holdfast.mailbox_max_bytes), "64MiB", 1, BYTES_MAX, 0,
           "bytes waiting between the engine and one worker"),
+    BYTES("holdfast.inbox_max_bytes", AT(holdfast.inbox_max_bytes), "8MiB", 1, BYTES_MAX, 0,
+          "bytes of emulated commands that other workers hand to one worker; above it the sender "
+          "gets HTTP 503"),
+    DURATION("holdfast.delivery_rest_max", AT(holdfast.delivery_rest_max_ms), "8ms", 0, SECOND - 1,
+             0,
+             "after a large fan-out a worker gathers publications for four times as long, at most "
+             "so long; 0 = not at all"),
     INT("holdfast.session_requests_max", AT(holdfast.session_requests_max), "1024", 1, 1 << 24, 0,
         "commands of one client waiting for an answer of the engine"),
     BYTES("holdfast.delta_payload_max", AT(holdfast.delta_max_bytes), "1MiB", 0, GIB, 0,
@@ -426,6 +443,10 @@ const struct hf_option hf__options[] = {
              "nodes must have answered `channels` within it"),
     INT("holdfast.registry_nodes_max", AT(holdfast.registry_nodes_max), "1024", 1, 1 << 20, 0,
         "other nodes that a node remembers"),
+    DURATION("holdfast.registry_interval", AT(holdfast.registry_interval_ms), "3s", 100, HOUR, 0,
+             "time between a node's words to the others on itself, which `info` shows"),
+    DURATION("holdfast.registry_timeout", AT(holdfast.registry_timeout_ms), "10s", 200, 24 * HOUR,
+             0, "a node that is silent for so long is forgotten; longer than the interval"),
     BYTES("holdfast.http_body_max", AT(holdfast.http_body_max_bytes), "10MiB", 1, GIB, 0,
           "bytes of the body of a server API request"),
     BYTES("holdfast.http_header_max", AT(holdfast.http_header_max_bytes), "16KiB", 256, 16 * MIB, 0,
@@ -442,6 +463,8 @@ const struct hf_option hf__options[] = {
              0, "time that a kept-alive connection may wait for its next request"),
     DURATION("holdfast.tls_handshake_timeout", AT(holdfast.tls_handshake_timeout_ms), "10s", 1, HOUR,
              0, "time in which a TLS handshake must be done"),
+    FLAG("holdfast.io_uring", AT(holdfast.io_uring), "true",
+         "write to many sockets with one system call where the kernel permits it"),
 };
 
 const struct hf_option hf__channel_options[] = {

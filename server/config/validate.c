@@ -354,6 +354,17 @@ static void check_redis(struct hf_loader *loader)
     }
 }
 
+static void check_registry(struct hf_loader *loader)
+{
+    const struct hf_config_holdfast *own = &loader->config->holdfast;
+    if (own->registry_timeout_ms <= own->registry_interval_ms) {
+        hf__loader_error(loader, "holdfast.registry_timeout",
+                         "%" PRId64 "ms must be longer than holdfast.registry_interval (%" PRId64
+                         "ms): nodes would forget each other",
+                         own->registry_timeout_ms, own->registry_interval_ms);
+    }
+}
+
 static void check_limits(struct hf_loader *loader)
 {
     const struct hf_config *config = loader->config;
@@ -394,5 +405,6 @@ void hf__validate(struct hf_loader *loader)
         check_redis(loader);
     }
     check_limits(loader);
+    check_registry(loader);
     hf__validate_listeners(loader);
 }

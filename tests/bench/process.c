@@ -34,6 +34,11 @@ double hf_process_rss_mib(pid_t pid)
     return status_mib(pid, "\nVmRSS:");
 }
 
+double hf_process_anonymous_mib(pid_t pid)
+{
+    return status_mib(pid, "\nRssAnon:");
+}
+
 double hf_process_rss_peak_mib(pid_t pid)
 {
     return status_mib(pid, "\nVmHWM:");

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { startBroker } from './lib/broker.mjs';
 import { parseExposition } from './lib/exposition.mjs';
 import { request } from './lib/http.mjs';
+import { readMetrics } from './lib/metrics.mjs';
 import { freePort } from './lib/process.mjs';
 import { openRaw } from './lib/raw.mjs';
 import { startRedis } from './lib/redis.mjs';
@@ -14,38 +15,10 @@ import { startSubscriber } from './lib/sdk.mjs';
 
 const enabled = { prometheus: { enabled: true } };
 
-class Metrics {
-  constructor(families) {
-    this.families = families;
-  }
-
-  // The value of the one sample of that name with (at least) these labels.
-  get(name, labels = {}) {
-    const family = [...this.families.values()].find((each) =>
-      each.samples.some((sample) => each.name + sample.suffix === name),
-    );
-    assert.ok(family, `there is no ${name}`);
-    const found = family.samples.filter(
-      (sample) =>
-        family.name + sample.suffix === name &&
-        Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
-    );
-    assert.equal(found.length, 1, `${name} ${JSON.stringify(labels)}`);
-    return found[0].value;
-  }
-}
-
-async function read(port) {
-  const { status, headers, body } = await request({ port, path: '/metrics', method: 'GET' });
-  assert.equal(status, 200);
-  assert.equal(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
-  return new Metrics(parseExposition(body));
-}
-
 test('clients, subscriptions, publications, commands, errors, requests -> counted', { timeout: 60000 }, async (t) => {
   const redis = await startRedis(t);
   const broker = await startBroker(t, { config: { ...redisEngine(redis), ...enabled } });
-  const before = await read(broker.port);
+  const before = await readMetrics(broker.port);
   assert.equal(before.get('holdfast_node_num_clients'), 0);
   assert.equal(before.get('holdfast_store_ready'), 1);
 
@@ -59,7 +32,7 @@ test('clients, subscriptions, publications, commands, errors, requests -> counte
   await request({ port: broker.port, path: '/api/publish', body: '{}' }); // without a key
 
   const after = await until('the streams are in step', async () => {
-    const metrics = await read(broker.port); // the engine's figures are copied now and then
+    const metrics = await readMetrics(broker.port); // the engine's figures are copied now and then
     return metrics.get('holdfast_node_messages_sent_count', { type: 'publication' }) === 5 && metrics;
   });
   const expected = [
@@ -92,11 +65,11 @@ test('clients, subscriptions, publications, commands, errors, requests -> counte
   await broker.api.publish('chat:metrics', { n: 5 });
   client.client.connect();
   await client.received(6);
-  await until('the recovery is counted', async () => (await read(broker.port)).get('holdfast_client_recover', { recovered: 'yes' }) === 1);
+  await until('the recovery is counted', async () => (await readMetrics(broker.port)).get('holdfast_client_recover', { recovered: 'yes' }) === 1);
 
   await redis.stop();
   await until('the store is told to be away', async () => {
-    const metrics = await read(broker.port);
+    const metrics = await readMetrics(broker.port);
     return metrics.get('holdfast_store_ready') === 0 && metrics.get('holdfast_store_not_ready_seconds') > 0;
   });
 });
@@ -113,9 +86,9 @@ test('a queue that overflows, a limit that refuses -> counted by reason', { time
   slow.ws.pause();
   await until('the slow client is dropped', async () => {
     await Promise.all(Array.from({ length: 20 }, () => broker.api.publish('live:flood', 'x'.repeat(10000))));
-    return (await read(broker.port)).get('holdfast_client_num_server_disconnects', { code: '3008' }) === 1;
+    return (await readMetrics(broker.port)).get('holdfast_client_num_server_disconnects', { code: '3008' }) === 1;
   }, 30000);
-  const metrics = await read(broker.port);
+  const metrics = await readMetrics(broker.port);
   assert.equal(metrics.get('holdfast_node_client_connection_limit', { reason: 'limit' }), 1);
 });
 
@@ -126,7 +99,7 @@ test('every metric -> is in docs/metrics.md, and nothing else is; HEAD, other me
   await broker.start();
   const text = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
   const documented = new Set([...text.matchAll(/^\| `([a-z_]+)/gm)].map(([, name]) => name));
-  const { families } = await read(internal);
+  const { families } = await readMetrics(internal);
   const given = [...families.keys()].filter((name) => name !== 'process_open_fds');
   assert.deepEqual(given.filter((name) => !documented.has(name)), [], 'missing in docs/metrics.md');
   const optional = ['holdfast_tls_certificate_not_after_seconds', 'process_open_fds'];

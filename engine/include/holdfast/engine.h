@@ -74,6 +74,10 @@ struct hf_engine_config {
     uint32_t wait_ms;               /* a request waits so long for the store; 4000 */
     uint32_t node_timeout_ms;       /* another node that is silent for so long is not waited for,
                                        after the store was lost (core/fence.h); 3000 */
+    uint32_t node_hello_ms;         /* a node that meets another process of the store waits at least
+                                       so long for others to make themselves known; 300 */
+    uint32_t awaited_nodes_max;     /* other nodes that are waited for then; of more, the longest
+                                       silent are not; 1024 */
     uint32_t witnesses_max;         /* channels that are not followed here, whose position is
                                        remembered to notice a store that went back; 100000 */
     size_t witnesses_bytes_max;     /* the same in bytes; the oldest go; 32 MiB */
@@ -87,6 +91,8 @@ struct hf_engine_config {
     uint32_t presence_ttl_ms;      /* a client that is not refreshed is gone; presence.h; 60000 */
     uint32_t pending_requests_max; /* accepted and not completed, all ports; 100000 */
     size_t pending_bytes_max;      /* payloads waiting for the store; 64 MiB */
+    size_t publication_bytes_max;  /* of one publication with its channel, info and tags; a larger
+                                      one gets HF_ELIMIT; 256 MiB */
     size_t mailbox_bytes_max;      /* towards one port; then the engine stops reading from the
                                       store until the port catches up; 64 MiB */
 

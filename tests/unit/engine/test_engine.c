@@ -1,5 +1,9 @@
 #include "engine_fixture.h"
 
+#include <stdatomic.h>
+
+#include "redis_server.h"
+
 static struct hf_engine_status status_of(struct hf_engine *engine)
 {
     struct hf_engine_status status;
@@ -258,6 +262,43 @@ static void an_engine_closes_while_reads_are_under_way(void **state)
     }
 }
 
+static void note_crowd(void *context, enum hf_log_severity severity, const char *text)
+{
+    if (severity == HF_SEVERITY_WARNING && strstr(text, "awaited_nodes_max") != NULL) {
+        atomic_fetch_add((_Atomic unsigned *)context, 1);
+    }
+}
+
+static void as_many_nodes_as_are_waited_for_are_told_of_once(void **state)
+{
+    (void)state;
+    _Atomic unsigned told = 0;
+    struct hf_redis_server *redis = hf_redis_server_start(NULL);
+    struct hf_engine *engine = open_engine(&(struct hf_engine_config){
+        .store = HF_STORE_REDIS,
+        .redis = {.address = hf_redis_server_unix(redis)},
+        .awaited_nodes_max = 2,
+        .log = note_crowd,
+        .log_context = &told,
+    });
+    struct hf_engine_status status;
+    await_status(engine, status, status.is_ready);
+    hf_redis_server_do(redis, "PUBLISH holdfast:bus %s", "fa1 0 0"); /* another node's word */
+    hf_redis_server_do(redis, "PUBLISH holdfast:bus %s", "fa1 0 0");
+    struct hf_port *port = open_port(engine);
+    struct reply published = {0};
+    publish(port, "ch", &published); /* it is behind those words when it is heard */
+    turn_until(port, published.count == 1);
+    assert_int_equal(told, 0);
+    hf_redis_server_do(redis, "PUBLISH holdfast:bus %s", "fa2 0 0");
+    await_status(engine, status, told == 1);
+    hf_redis_server_do(redis, "PUBLISH holdfast:bus %s", "fa3 0 0");
+    hf_port_close(port);
+    hf_engine_close(engine);
+    assert_int_equal(told, 1);
+    hf_redis_server_free(redis);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +312,7 @@ int main(void)
         cmocka_unit_test(a_slow_port_that_closes_lets_the_others_go_on),
         cmocka_unit_test(many_streams_open_with_one_read_at_a_time),
         cmocka_unit_test(an_engine_closes_while_reads_are_under_way),
+        cmocka_unit_test(as_many_nodes_as_are_waited_for_are_told_of_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

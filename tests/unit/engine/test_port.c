@@ -520,6 +520,19 @@ static void above_the_pending_requests_one_is_refused_until_others_complete(void
     assert_int_equal(replies[9].position.offset, 11);
 }
 
+static void a_publication_above_the_bound_of_one_is_refused(void **state)
+{
+    (void)state;
+    set_up_with(
+        &(struct hf_engine_config){.store = HF_STORE_MEMORY, .publication_bytes_max = 1000});
+    static const char data[1000] = {'1'};
+    struct reply replies[2] = {{0}};
+    assert_int_equal(try_publish(port, "ch", data, 999, &replies[0]), HF_ELIMIT); /* + channel */
+    assert_int_equal(try_publish(port, "ch", data, 998, &replies[1]), HF_OK);
+    turn_until(port, replies[1].count == 1);
+    assert_int_equal(replies[0].count, 0);
+}
+
 static void above_the_pending_bytes_one_is_refused_until_others_complete(void **state)
 {
     (void)state;
@@ -827,6 +840,7 @@ int main(void)
         TEST(a_watch_may_be_opened_again_right_behind_its_close),
         TEST(a_watch_may_be_closed_from_its_own_callback),
         TEST(above_the_pending_requests_one_is_refused_until_others_complete),
+        TEST(a_publication_above_the_bound_of_one_is_refused),
         TEST(above_the_pending_bytes_one_is_refused_until_others_complete),
         TEST(closing_a_port_completes_all_that_is_open_once),
         TEST(a_closing_port_takes_no_more_requests),

@@ -228,6 +228,9 @@ static void limits_that_contradict_are_refused(void **state)
                  ARGS("holdfast.tail_max_bytes", "holdfast.tails_max_bytes (1048576)"));
     expect_error("{\"holdfast\":{\"page_max_bytes\":\"2KiB\",\"mailbox_max_bytes\":\"1KiB\"}}",
                  ARGS("holdfast.page_max_bytes", "holdfast.mailbox_max_bytes"));
+    expect_error("{\"holdfast\":{\"registry_interval\":\"10s\"}}",
+                 ARGS("holdfast.registry_timeout", "longer than holdfast.registry_interval"));
+    expect_error("{\"engine\":{\"redis\":{\"db\":65536}}}", ARGS("engine.redis.db", "65535"));
     expect_warning("{\"client\":{\"queue_max_size\":1000}}",
                    ARGS("holdfast.page_max_bytes", "client.queue_max_size (1000)"));
 }

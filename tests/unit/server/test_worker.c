@@ -249,6 +249,8 @@ bool hf_emulation_take(struct hf_worker *worker, struct hf_bytes message)
 /* --- the worker under test ----------------------------------------------------------------------
  */
 
+enum { INBOX_MAX = 1024 * 1024 };
+
 struct worker_test {
     struct hf_config config;
     struct hf_admission admission;
@@ -278,6 +280,7 @@ static int start(struct worker_test *test)
                                                          .audience = nothing,
                                                          .issuer = nothing,
                                                          .user_id_claim = nothing};
+    test->config.holdfast.inbox_max_bytes = INBOX_MAX;
     test->config.holdfast.http_body_max_bytes = 4096;
     test->config.holdfast.http_header_max_bytes = 4096;
     test->config.holdfast.http_timeout_ms = 5000;
@@ -404,14 +407,14 @@ static void an_inbox_that_is_full_takes_no_more_and_is_freed_with_the_worker(voi
     (void)state;
     struct worker_test test;
     assert_int_equal(start(&test), HF_OK);
-    char *large = calloc(1, HF_WORKER_INBOX_MAX + 1);
+    char *large = calloc(1, INBOX_MAX + 1);
     assert_non_null(large);
-    assert_false(hf_worker_tell(test.worker, (struct hf_bytes){large, HF_WORKER_INBOX_MAX + 1}));
-    assert_true(hf_worker_tell(test.worker, (struct hf_bytes){large, HF_WORKER_INBOX_MAX}));
+    assert_false(hf_worker_tell(test.worker, (struct hf_bytes){large, INBOX_MAX + 1}));
+    assert_true(hf_worker_tell(test.worker, (struct hf_bytes){large, INBOX_MAX}));
     assert_true(waits_for("b"));
     hf_worker_stop(test.worker);
     hf_worker_join(test.worker);
-    assert_true(hf_worker_tell(test.worker, (struct hf_bytes){large, HF_WORKER_INBOX_MAX}));
+    assert_true(hf_worker_tell(test.worker, (struct hf_bytes){large, INBOX_MAX}));
     assert_false(hf_worker_tell(test.worker, (struct hf_bytes){large, 1}));
     hf_worker_free(test.worker);
     close(test.report_fd);
