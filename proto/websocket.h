@@ -57,9 +57,18 @@ struct hf_websocket_handshake { /* values of a request; empty = header absent; a
 /* 101 when the upgrade may be answered, else the HTTP status to refuse it with (400 or 405). */
 int hf_websocket_handshake_status(const struct hf_websocket_handshake *handshake);
 
-/* Sec-WebSocket-Accept for a key: 28 characters and a NUL. False when the library refuses SHA-1 or
- * the key is not one that hf_websocket_handshake_status accepts. */
-bool hf_websocket_accept_key(struct hf_slice key, char out[HF_WEBSOCKET_ACCEPT_LEN + 1]);
+/* What accept keys are made with. Made once for many, since it costs more than they do; used by one
+ * thread at a time. */
+struct hf_websocket_hash;
+
+/* NULL: no memory, or the library refuses SHA-1. */
+struct hf_websocket_hash *hf_websocket_hash_new(void);
+void hf_websocket_hash_free(struct hf_websocket_hash *hash); /* NULL: nothing */
+
+/* Sec-WebSocket-Accept for a key: 28 characters and a NUL. False when the library fails or the key
+ * is not one that hf_websocket_handshake_status accepts. */
+bool hf_websocket_accept_key(struct hf_websocket_hash *hash, struct hf_slice key,
+                             char out[HF_WEBSOCKET_ACCEPT_LEN + 1]);
 
 /* Picks from Sec-WebSocket-Protocol the first of the client's entries that is known, and gives it
  * in *chosen (static text) to be echoed; empty when none is, and then the header is left out.

@@ -1,5 +1,7 @@
 #include "websocket.h"
 
+#include <stdlib.h>
+
 #include <openssl/evp.h>
 
 /* Of the RFC: what a server adds to the key to show that it means this protocol. */
@@ -78,7 +80,37 @@ int hf_websocket_handshake_status(const struct hf_websocket_handshake *handshake
     return 101;
 }
 
-bool hf_websocket_accept_key(struct hf_slice key, char out[HF_WEBSOCKET_ACCEPT_LEN + 1])
+struct hf_websocket_hash {
+    EVP_MD *sha1;
+    EVP_MD_CTX *context;
+};
+
+struct hf_websocket_hash *hf_websocket_hash_new(void)
+{
+    struct hf_websocket_hash *hash = calloc(1, sizeof(*hash));
+    if (hash == NULL) {
+        return NULL;
+    }
+    hash->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    hash->context = EVP_MD_CTX_new();
+    if (hash->sha1 == NULL || hash->context == NULL) {
+        hf_websocket_hash_free(hash);
+        return NULL;
+    }
+    return hash;
+}
+
+void hf_websocket_hash_free(struct hf_websocket_hash *hash)
+{
+    if (hash != NULL) {
+        EVP_MD_CTX_free(hash->context);
+        EVP_MD_free(hash->sha1);
+        free(hash);
+    }
+}
+
+bool hf_websocket_accept_key(struct hf_websocket_hash *hash, struct hf_slice key,
+                             char out[HF_WEBSOCKET_ACCEPT_LEN + 1])
 {
     key = trim_blanks(key);
     if (!is_key(key)) {
@@ -88,7 +120,9 @@ bool hf_websocket_accept_key(struct hf_slice key, char out[HF_WEBSOCKET_ACCEPT_L
     memcpy(text, key.data, KEY_LEN);
     memcpy(text + KEY_LEN, ACCEPT_GUID, sizeof(ACCEPT_GUID) - 1);
     unsigned char digest[EVP_MAX_MD_SIZE];
-    if (EVP_Digest(text, sizeof(text), digest, NULL, EVP_sha1(), NULL) != 1) {
+    if (EVP_DigestInit_ex2(hash->context, hash->sha1, NULL) != 1 ||
+        EVP_DigestUpdate(hash->context, text, sizeof(text)) != 1 ||
+        EVP_DigestFinal_ex(hash->context, digest, NULL) != 1) {
         return false;
     }
     return EVP_EncodeBlock((unsigned char *)out, digest, SHA1_LEN) == HF_WEBSOCKET_ACCEPT_LEN;

@@ -9,7 +9,7 @@ JOBS=${JOBS:-$(nproc)}
 # (Debian also starts a service of its own on 6379: nothing here talks to it).
 BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config python3 libevent-dev libhiredis-dev
   libjansson-dev libssl-dev zlib1g-dev libhttp-parser-dev libjemalloc-dev libprotobuf-c-dev protobuf-c-compiler
-  libpcre2-dev libcurl4-openssl-dev libcmocka-dev)
+  libpcre2-dev libcurl4-openssl-dev liburing-dev libcmocka-dev)
 TEST_PACKAGES=(redis-server redis-tools curl chromium nginx-light openssl)
 RUN_PACKAGES=(redis-server redis-tools curl)
 FUZZ_PACKAGES=(clang libclang-rt-14-dev)

@@ -44,7 +44,7 @@ struct hf_worker_counters {
     /* ever */
     _Atomic uint64_t messages_in, messages_out, bytes_in, bytes_out;
     _Atomic uint64_t frames_built; /* publication frames encoded here */
-    _Atomic uint64_t writes;       /* calls that write to a socket */
+    _Atomic uint64_t writes;       /* calls that write to sockets */
     _Atomic uint64_t tls_handshakes, tls_resumptions, tls_failures;
     _Atomic uint64_t sessions_opened[HF_FRAMINGS];
     _Atomic uint64_t subscriptions_opened;

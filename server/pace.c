@@ -18,8 +18,8 @@ void hf_pace_end(struct hf_pace *pace, uint64_t now_us)
     }
     uint64_t spent_us = now_us - pace->began_us;
     pace->began_us = 0;
-    if (spent_us >= HF_PACE_REST_MIN_US) {
-        pace->rests_until_us =
-            now_us + (spent_us < pace->rest_max_us ? spent_us : pace->rest_max_us);
+    if (spent_us >= HF_PACE_TURN_MIN_US) {
+        uint64_t rest_us = spent_us * HF_PACE_REST_FACTOR;
+        pace->rests_until_us = now_us + (rest_us < pace->rest_max_us ? rest_us : pace->rest_max_us);
     }
 }

@@ -488,7 +488,7 @@ static void go_on(struct hf_core *core, struct hf_stream *stream, uint64_t now_m
         hf__core_send_reads(core);
         return;
     }
-    if (stream->state == HF_STREAM_PLACING) {
+    if (stream->state == HF_STREAM_PLACING && !stream->is_held) {
         hf__core_want_read(core, stream);
     }
     hf__recovery_settle(core, stream, now_ms);
@@ -500,8 +500,8 @@ static void go_on(struct hf_core *core, struct hf_stream *stream, uint64_t now_m
 }
 
 /* Whatever else becomes of the result: the store has shown its newest publication. But another life
- * of the store than the one we know may have gone back: what it has must not take the place of what
- * we know, unless it shows that too. */
+ * of the store than the one that we have compared may have gone back: what it has must not take the
+ * place of what we know, unless it shows that too. */
 static void note_newest(struct hf_stream *stream, const struct hf_core_read_result *result)
 {
     if (result->page != NULL) {
@@ -548,7 +548,8 @@ void hf_core_read_done(struct hf_core *core, struct hf_stream *stream,
     } else if (!is_stale) {
         hf__recovery_backlog(core, stream, result, now_ms);
     }
-    if (is_of_ours || hf__stream_joins(stream, result)) {
+    bool is_compared = is_of_ours && !stream->is_suspicious;
+    if (is_compared || hf__stream_joins(stream, result)) {
         note_newest(stream, result);
     }
     go_on(core, stream, now_ms);
@@ -576,6 +577,18 @@ bool hf_core_is_checked(const struct hf_core *core)
            TAILQ_EMPTY(&core->witnesses.doubted);
 }
 
+static void release_held(struct hf_core *core)
+{
+    struct hf_table_walk walk = {0};
+    struct hf_stream *stream;
+    while ((stream = next_stream(core, &walk)) != NULL) {
+        if (stream->is_held) {
+            stream->is_held = false;
+            hf__core_want_read(core, stream);
+        }
+    }
+}
+
 void hf_core_set_fence(struct hf_core *core, bool is_fenced, uint64_t now_ms)
 {
     if (core->is_fenced == is_fenced) {
@@ -583,6 +596,9 @@ void hf_core_set_fence(struct hf_core *core, bool is_fenced, uint64_t now_ms)
     }
     core->is_fenced = is_fenced;
     core->open_life = is_fenced ? core->open_life : core->life;
+    if (!is_fenced) {
+        release_held(core);
+    }
     struct hf_stream *stream, *next;
     for (stream = TAILQ_FIRST(&core->waiting); stream != NULL; stream = next) {
         next = TAILQ_NEXT(stream, in_waiting);

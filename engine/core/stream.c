@@ -305,6 +305,7 @@ void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream)
     stream->read_again = false;
     stream->wants_check = false;
     stream->was_removed = false;
+    stream->is_held = false;
     stream->suspect = (struct hf_position){0};
     if (stream->read_state == HF_READ_OPEN) {
         stream->read_is_stale = true;
@@ -368,14 +369,16 @@ static bool lacks_known(const struct hf_stream *stream, const struct hf_core_rea
 /* Whether the result of a read from our place (stream->read_since) shows that the store has lost
  * what we saw: it is behind us, or has something else there. That our place is trimmed away shows
  * nothing, unless what remains would follow it without a hole: then it may have been written after
- * a loss. But not when nobody has published into another life than the one that we saw. */
+ * a loss. But not when nobody has published into another life than the one that we saw, or the one
+ * in which our place was last found right. */
 static bool is_refuted(const struct hf_stream *stream, const struct hf_core_read_result *result)
 {
     if (result->top.offset < stream->read_since.offset) {
         return true;
     }
-    bool is_of_our_life =
-        stream->in_step_life != 0 && result->admitted_life == stream->in_step_life;
+    uint64_t admitted = result->admitted_life;
+    bool is_of_our_life = stream->in_step_life != 0 && admitted != 0 &&
+                          (admitted == stream->in_step_life || admitted == stream->held_life);
     bool must_prove = stream->is_suspicious && stream->was_in_step && !is_of_our_life &&
                       stream->read_since.offset > 0;
     if (must_prove && result->page != NULL &&
@@ -552,6 +555,18 @@ static bool is_unwatched(const struct hf_stream *stream)
     return true;
 }
 
+/* Nothing here speaks against what the store has, but another node may know better and mend it:
+ * subscribers are given none of it before the fence opens. */
+static void hold(struct hf_core *core, struct hf_stream *stream)
+{
+    hf__stream_set_suspicious(core, stream, false);
+    stream->is_held = core->is_fenced;
+    stream->held_life = core->life;
+    if (stream->state == HF_STREAM_LIVE) {
+        hf__stream_set_state(core, stream, HF_STREAM_PLACING);
+    }
+}
+
 void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
                        const struct hf_core_read_result *result, uint64_t now_ms)
 {
@@ -578,6 +593,10 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
             return;
         }
         bool is_ahead = result->top.offset > stream->position.offset;
+        if (stream->read_on_trial && is_ahead && !is_unwatched(stream)) {
+            hold(core, stream);
+            return;
+        }
         if (is_unwatched(stream) && result->has_more && is_ahead) {
             adopt(core, stream, result, now_ms); /* nobody needs what is between */
         } else if (!catch_up(core, stream, result, now_ms)) {
@@ -587,6 +606,7 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
     }
     hf__stream_set_suspicious(core, stream, false);
     stream->was_in_step = false;
+    stream->held_life = 0;
     settle_place(core, stream, result, now_ms);
 }
 

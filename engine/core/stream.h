@@ -80,11 +80,12 @@ struct hf_stream {
     bool read_on_trial : 1;  /* the open read was sent while the store's life was on trial */
     bool is_provisional : 1; /* our place is from such a read: another node may have mended the
                                 stream since, and a new epoch is not announced */
-    bool is_mending : 1;     /* what is open is not a read but a mend */
-    bool is_healing : 1;     /* ... that writes back, rather than one for a new epoch */
-    bool is_leaving : 1;     /* without watches; goes when what is open is back */
-    bool is_checking : 1;    /* for a witness: without watches, not listening */
-    bool is_suspicious : 1;  /* the store may have lost what we saw: prove that it did not */
+    bool is_held : 1;     /* PLACING, checked; what was missed is read when the fence has opened */
+    bool is_mending : 1;  /* what is open is not a read but a mend */
+    bool is_healing : 1;  /* ... that writes back, rather than one for a new epoch */
+    bool is_leaving : 1;  /* without watches; goes when what is open is back */
+    bool is_checking : 1; /* for a witness: without watches, not listening */
+    bool is_suspicious : 1; /* the store may have lost what we saw: prove that it did not */
     bool was_in_step : 1; /* suspicious, and our place was the store's newest when we lost sight of
                              it */
     struct hf_position position; /* newest publication handed on */
@@ -100,8 +101,10 @@ struct hf_stream {
     uint32_t pending_asked; /* how many of them were heard before the open read was sent */
     size_t pending_bytes;
 
-    uint64_t in_step_life;      /* when was_in_step: the store's life then; 0: not known any more */
-    struct hf_position suspect; /* the store was found there, behind us; epoch 0: it was not */
+    uint64_t in_step_life; /* when was_in_step: the store's life then; 0: not known any more */
+    uint64_t held_life; /* the last one in which it was held: who published into that went on from
+                           our place too */
+    struct hf_position suspect;      /* the store was found there, behind us; epoch 0: it was not */
     struct hf_position read_since;   /* what the open read asked for */
     struct hf_position read_place;   /* our place when it was sent */
     struct hf_position read_known;   /* `known` when it was sent */

@@ -42,7 +42,7 @@ static const struct figure figures[] = {
     COUNTER("transport_sent_bytes_total", bytes_out, "Bytes sent, without TLS."),
     COUNTER("transport_frames_received_total", messages_in, "Frames of clients' commands."),
     COUNTER("transport_frames_sent_total", messages_out, "Frames sent to clients."),
-    COUNTER("transport_writes_total", writes, "Calls that wrote to a socket."),
+    COUNTER("transport_writes_total", writes, "System calls that wrote to sockets."),
     COUNTER("publication_frames_built_total", frames_built,
             "Publications encoded: once per encoding and transport, not per subscriber."),
     COUNTER("tls_handshakes_total", tls_handshakes, "TLS handshakes that were completed."),

@@ -9,6 +9,7 @@
 #include "client/member.h"
 #include "client/publication_frame.h"
 #include "client/session_internal.h"
+#include "client/shared_reply.h"
 #include "client/subscription.h"
 #include "client/tailoring.h"
 #include "hash.h"
@@ -18,6 +19,7 @@
 
 #define BUCKETS_MIN  64u
 #define ARENA_FACTOR 64u
+#define PREFETCH_MAX 16u
 
 struct hf_hub {
     struct hf_worker *worker;
@@ -31,6 +33,7 @@ struct hf_hub {
     struct hf_members members;
     struct hf_directory directory;
     struct hf_session_output output;
+    struct hf_shared_reply shared_reply;
     struct hf_arena arena; /* of the frame that is being decoded */
     struct hf_frame *ping_frames[HF_FRAMINGS];
 };
@@ -345,7 +348,7 @@ void hf_hub_send(const struct hf_subscription *subscription, struct hf_frame *fr
     send_one(subscription->entry, session->transport, session->connection, frame, position);
 }
 
-/* One framing's share of a plain fan-out. */
+/* One framing's share of a plain fan-out; `first` is a transport of it. */
 static enum hf_publication_frame_result send_to(struct hf_hub_entry *entry,
                                                 const struct hf_transport *first,
                                                 struct hf_publication *publication)
@@ -371,29 +374,37 @@ static enum hf_publication_frame_result send_to(struct hf_hub_entry *entry,
     return HF_PUBLICATION_FRAME_OK;
 }
 
-/* A transport of that framing among the plain live subscribers, or NULL. */
-static const struct hf_transport *find_transport(const struct hf_hub_entry *entry, unsigned framing)
+/* For each framing a transport of it among the plain live subscribers, or NULL. Their connections
+ * are on their way from memory meanwhile, as far as it makes sense to fetch ahead. */
+static void find_transports(const struct hf_hub_entry *entry,
+                            const struct hf_transport *transports[HF_FRAMINGS])
 {
+    for (unsigned framing = 0; framing < HF_FRAMINGS; framing++) {
+        transports[framing] = NULL;
+    }
     for (uint32_t i = 0; i < entry->plain; i++) {
-        if (entry->subscribers[i].transport->framing == framing) {
-            return entry->subscribers[i].transport;
+        const struct hf_hub_subscriber *subscriber = &entry->subscribers[i];
+
+        transports[subscriber->transport->framing] = subscriber->transport;
+        if (i < PREFETCH_MAX) {
+            hf_connection_prefetch(subscriber->connection);
         }
     }
-    return NULL;
 }
 
 void hf_hub_on_publication(void *watch_context, struct hf_publication *publication)
 {
     struct hf_hub_entry *entry = watch_context;
+    const struct hf_transport *transports[HF_FRAMINGS];
 
     entry_pin(entry);
+    find_transports(entry, transports);
     hf_hub_flush(entry->hub); /* a subscribe reply must not be overtaken */
     for (unsigned framing = 0; framing < HF_FRAMINGS; framing++) {
-        const struct hf_transport *transport = find_transport(entry, framing);
         enum hf_publication_frame_result result = HF_PUBLICATION_FRAME_OK;
 
-        if (transport != NULL) {
-            result = send_to(entry, transport, publication);
+        if (transports[framing] != NULL) {
+            result = send_to(entry, transports[framing], publication);
         }
         /* Who could not be given this publication must not be given later ones. */
         if (result == HF_PUBLICATION_FRAME_UNFIT) {
@@ -460,6 +471,7 @@ void hf_hub_close(struct hf_hub *hub)
     hf_directory_fini(&hub->directory);
     hf_arena_fini(&hub->arena);
     hf_session_output_fini(&hub->output);
+    hf_shared_reply_clear(&hub->shared_reply);
     free(hub->buckets);
     free(hub);
 }
@@ -482,6 +494,7 @@ bool hf_hub_random_bytes(struct hf_hub *hub, unsigned char *out, size_t len)
 void hf_hub_flush(struct hf_hub *hub)
 {
     hf_session_output_flush(&hub->output);
+    hf_shared_reply_clear(&hub->shared_reply);
 }
 
 struct hf_members *hf_hub_members(struct hf_hub *hub)
@@ -497,6 +510,11 @@ struct hf_directory *hf_hub_directory(struct hf_hub *hub)
 struct hf_session_output *hf_hub_output(struct hf_hub *hub)
 {
     return &hub->output;
+}
+
+struct hf_shared_reply *hf_hub_shared_reply(struct hf_hub *hub)
+{
+    return &hub->shared_reply;
 }
 
 struct hf_arena *hf_hub_arena(struct hf_hub *hub)

@@ -29,6 +29,7 @@
 struct hf_directory;
 struct hf_hub;
 struct hf_members;
+struct hf_shared_reply;
 struct hf_subscription;
 struct hf_tailoring;
 struct hf_worker;
@@ -113,6 +114,7 @@ struct hf_directory *hf_hub_directory(struct hf_hub *hub);
 
 /* What sessions of a worker share. */
 struct hf_session_output *hf_hub_output(struct hf_hub *hub);
+struct hf_shared_reply *hf_hub_shared_reply(struct hf_hub *hub);
 struct hf_arena *hf_hub_arena(struct hf_hub *hub);
 /* The ping of this framing, built once; borrowed. NULL: no memory. */
 struct hf_frame *hf_hub_ping_frame(struct hf_hub *hub, const struct hf_transport *transport);

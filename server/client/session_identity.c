@@ -116,12 +116,13 @@ struct hf_slice hf_session_user(const struct hf_session *session)
 
 bool hf_session_set_channel_info(struct hf_subscription *subscription, struct hf_slice info)
 {
-    struct hf_session_identity *identity = hf_session_identity(subscription->session);
+    struct hf_session_identity *identity;
     struct hf_channel_info *entry;
 
     if (hf_slice_is_empty(info)) {
         return true;
     }
+    identity = hf_session_identity(subscription->session);
     entry = identity == NULL ? NULL : malloc(sizeof(*entry) + info.len);
     if (entry == NULL) {
         return false;

@@ -2,6 +2,7 @@
 
 #include "client/member.h"
 #include "client/publication_frame.h"
+#include "client/shared_reply.h"
 #include "client/tailoring.h"
 
 /* The checks that need no engine, in the protocol's order. 0 with *ref, an error code, or a
@@ -47,9 +48,10 @@ static int check_subscribe(const struct hf_session *session,
     return 0;
 }
 
+/* shared: the answer goes out as this; NULL: it is the session's own. */
 static void write_result(struct hf_session *session, const struct hf_session_request *request,
                          const struct hf_subscribe_result *engine_result,
-                         struct hf_slice publications)
+                         struct hf_slice publications, struct hf_shared_reply *shared)
 {
     struct hf_subscribe_reply result = {
         .positioned = request->is_positioned,
@@ -73,8 +75,14 @@ static void write_result(struct hf_session *session, const struct hf_session_req
         result.offset =
             engine_result->recovered ? request->since_offset : engine_result->position.offset;
     }
-    hf_session_encoder(session)->subscribe(hf_session_reply_begin(session), request->id, &result);
-    hf_session_reply_end(session);
+    if (shared == NULL) {
+        hf_session_encoder(session)->subscribe(hf_session_reply_begin(session), request->id,
+                                               &result);
+        hf_session_reply_end(session);
+    } else if (!hf_shared_reply_build(shared, request, &result) ||
+               !hf_shared_reply_send(shared, session)) {
+        hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
+    }
 }
 
 /* Answers the command. False when there is no subscription, or no connection, afterwards. */
@@ -83,6 +91,7 @@ static bool answer_subscribe(struct hf_session_request *request, int rc,
 {
     struct hf_session *session = request->session;
     struct hf_slice publications = {0};
+    struct hf_shared_reply *shared;
 
     if (rc != HF_OK) {
         hf_session_reply_error(session, request->id, hf_session_engine_error(rc));
@@ -91,6 +100,12 @@ static bool answer_subscribe(struct hf_session_request *request, int rc,
     if (request->rejects_unrecovered && !engine_result->recovered) {
         hf_session_reply_error(session, request->id, HF_ERROR_UNRECOVERABLE_POSITION);
         return false;
+    }
+    shared = hf_hub_shared_reply(session->worker->hub);
+    if (!hf_shared_reply_is_next(shared, request, engine_result)) {
+        shared = NULL;
+    } else if (hf_shared_reply_send(shared, session)) {
+        return !hf_session_is_closing(session);
     }
     if (engine_result->recovered) {
         switch (hf_tailored_list(request->subscription, engine_result->page, &publications)) {
@@ -104,7 +119,7 @@ static bool answer_subscribe(struct hf_session_request *request, int rc,
             return false;
         }
     }
-    write_result(session, request, engine_result, publications);
+    write_result(session, request, engine_result, publications, shared);
     return !hf_session_is_closing(session);
 }
 

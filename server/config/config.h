@@ -300,6 +300,7 @@ struct hf_config_holdfast {
     int64_t poll_max_wait_ms;     /* a poll's longest wait; whole seconds */
     int64_t http_idle_timeout_ms; /* keep-alive connection without a request */
     int64_t tls_handshake_timeout_ms;
+    bool io_uring; /* a turn's writes go to the kernel in one call, where it permits that */
 };
 
 struct hf_config {

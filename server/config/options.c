@@ -406,8 +406,8 @@ const struct hf_option hf__options[] = {
           "gets HTTP 503"),
     DURATION("holdfast.delivery_rest_max", AT(holdfast.delivery_rest_max_ms), "8ms", 0, SECOND - 1,
              0,
-             "after a large fan-out a worker gathers publications as long as that took, at most so "
-             "long; 0 = not at all"),
+             "after a large fan-out a worker gathers publications for four times as long, at most "
+             "so long; 0 = not at all"),
     INT("holdfast.session_requests_max", AT(holdfast.session_requests_max), "1024", 1, 1 << 24, 0,
         "commands of one client waiting for an answer of the engine"),
     BYTES("holdfast.delta_payload_max", AT(holdfast.delta_max_bytes), "1MiB", 0, GIB, 0,
@@ -463,6 +463,8 @@ const struct hf_option hf__options[] = {
              0, "time that a kept-alive connection may wait for its next request"),
     DURATION("holdfast.tls_handshake_timeout", AT(holdfast.tls_handshake_timeout_ms), "10s", 1, HOUR,
              0, "time in which a TLS handshake must be done"),
+    FLAG("holdfast.io_uring", AT(holdfast.io_uring), "true",
+         "write to many sockets with one system call where the kernel permits it"),
 };
 
 const struct hf_option hf__channel_options[] = {

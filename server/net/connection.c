@@ -14,12 +14,14 @@
 
 #include "codes.h"
 #include "net/output.h"
+#include "net/send_batch.h"
 #include "net/tls.h"
 #include "net/worker_loop.h"
 
 enum {
     DEFAULT_WRITE_TIMEOUT_MS = 10000,
     REFUSAL_LINGER_MS = 2000, /* for a peer without TLS to take its answer */
+    CACHE_LINE = 64,
 };
 
 enum connection_state {
@@ -29,28 +31,22 @@ enum connection_state {
     CONNECTION_CLOSED,    /* on_closed and the memory's end come with the end of the turn */
 };
 
+/* What a delivery touches is together: with many connections, each further cache line is one more
+ * wait for memory. */
 struct hf_connection {
-    struct event event; /* holds the descriptor */
+    struct event event;
     struct hf_wheel_entry timer;
+    /* hot */
     struct hf_worker *worker;
-    const struct hf_connection_driver *driver;
-    void *state; /* the driver's */
-    struct hf_connection *next;
-    struct hf_connection **link;     /* what points here in worker->priv->connections */
+    void *state;                     /* the driver's */
     struct hf_connection *next_work; /* in worker->priv->with_work while has_work */
-    SSL *tls;                        /* owned; NULL: the socket as it is */
-    struct hf_output output;
-    size_t queue_max;  /* bytes; 0: no limit */
-    char *input;       /* owned; what the driver has left unconsumed; NULL: nothing */
-    size_t input_len;  /* bytes */
-    size_t input_size; /* allocated */
-    uint64_t driver_deadline_ms;
     uint64_t io_deadline_ms; /* open: the stalled write; closing: its end. UINT64_MAX: none */
-    uint32_t write_timeout_ms;
-    uint16_t close_code;
+    SSL *tls;                /* owned; NULL: the socket as it is */
+    struct hf_output output;
+    size_t queue_max; /* bytes; 0: no limit */
+    int fd;
     uint8_t state_now; /* enum connection_state */
     uint8_t interest;  /* EV_READ, EV_WRITE as registered */
-    uint8_t entrance;  /* enum hf_entrance */
     bool has_work : 1;
     bool is_shaking : 1; /* the TLS handshake is not done: the driver has not begun */
     bool is_reading : 1; /* the driver wants input */
@@ -61,7 +57,22 @@ struct hf_connection {
     bool is_awaited : 1;        /* was open when draining began */
     bool has_waiting_input : 1; /* reading is on again: the driver gets `input` */
     bool was_disturbed : 1;     /* something came that is not to be read for the moment */
+    /* the rest */
+    uint16_t close_code;
+    uint8_t entrance; /* enum hf_entrance */
+    uint32_t write_timeout_ms;
+    const struct hf_connection_driver *driver;
+    struct hf_connection *next;
+    struct hf_connection **link; /* what points here in worker->priv->connections */
+    char *input;                 /* owned; what the driver has left unconsumed; NULL: nothing */
+    size_t input_len;            /* bytes */
+    size_t input_size;           /* allocated */
+    uint64_t driver_deadline_ms;
 };
+
+#define HOT_BEGIN offsetof(struct hf_connection, worker)
+#define HOT_END   offsetof(struct hf_connection, close_code)
+_Static_assert(HOT_END - HOT_BEGIN <= 2 * CACHE_LINE, "what a delivery touches is together");
 
 static void add_work(struct hf_connection *connection)
 {
@@ -182,7 +193,7 @@ static ssize_t read_socket(struct hf_connection *connection, bool *is_over)
         {.iov_base = connection->input + connection->input_len, .iov_len = room},
         {.iov_base = scratch, .iov_len = HF_LOOP_SCRATCH_BYTES},
     };
-    evutil_socket_t fd = event_get_fd(&connection->event);
+    int fd = connection->fd;
     *is_over = false;
     if (connection->tls != NULL) {
         return hf_tls_readv(connection->tls, vectors, 2, is_over);
@@ -358,14 +369,13 @@ static void update_interest(struct hf_connection *connection)
     if (interest == connection->interest) {
         return;
     }
-    evutil_socket_t fd = event_get_fd(&connection->event);
     event_del(&connection->event);
     connection->interest = (uint8_t)interest;
     if (interest == 0) {
         return;
     }
-    event_assign(&connection->event, connection->worker->base, fd, (short)(interest | EV_PERSIST),
-                 on_event, connection);
+    event_assign(&connection->event, connection->worker->base, connection->fd,
+                 (short)(interest | EV_PERSIST), on_event, connection);
     if (event_add(&connection->event, NULL) != 0) {
         connection->interest = 0;
         close_now(connection, HF_DISCONNECT_SERVER_ERROR);
@@ -374,15 +384,11 @@ static void update_interest(struct hf_connection *connection)
 
 /* --- writing -------------------------------------------------------------------------------- */
 
-static void write_output(struct hf_connection *connection)
+/* What has become of the queue, of which `written` bytes have just gone out. */
+static void settle_output(struct hf_connection *connection, enum hf_output_result result,
+                          uint64_t written)
 {
-    struct hf_worker_counters *counters = &connection->worker->counters;
-    uint64_t written = 0;
-    uint64_t calls = 0;
-    enum hf_output_result result = hf_output_write(
-        &connection->output, event_get_fd(&connection->event), connection->tls, &written, &calls);
-    hf_counter_add(&counters->bytes_out, written);
-    hf_counter_add(&counters->writes, calls);
+    hf_counter_add(&connection->worker->counters.bytes_out, written);
     if (result == HF_OUTPUT_FAILED) {
         close_now(connection, HF_DISCONNECT_CONNECTION_CLOSED);
         return;
@@ -395,6 +401,39 @@ static void write_output(struct hf_connection *connection)
         set_io_deadline(connection, UINT64_MAX);
     } else if (written > 0 || connection->io_deadline_ms == UINT64_MAX) {
         set_io_deadline(connection, connection->worker->now_ms + connection->write_timeout_ms);
+    }
+}
+
+/* Writes what the kernel takes; `written` bytes have gone out before. */
+static void write_rest(struct hf_connection *connection, uint64_t written)
+{
+    uint64_t calls = 0;
+    enum hf_output_result result =
+        hf_output_write(&connection->output, connection->fd, connection->tls, &written, &calls);
+    hf_counter_add(&connection->worker->counters.writes, calls);
+    settle_output(connection, result, written);
+}
+
+static void write_output(struct hf_connection *connection)
+{
+    write_rest(connection, 0);
+}
+
+/* A batch has sent the queue's first frames. */
+static void on_sent(void *owner, ssize_t result)
+{
+    struct hf_connection *connection = owner;
+    if (result >= 0) {
+        hf_output_take(&connection->output, (size_t)result);
+        if (connection->output.count > 0) {
+            write_rest(connection, (uint64_t)result);
+        } else {
+            settle_output(connection, HF_OUTPUT_EMPTY, (uint64_t)result);
+        }
+    } else if (result == -EINTR) {
+        write_output(connection);
+    } else {
+        settle_output(connection, result == -EAGAIN ? HF_OUTPUT_BLOCKED : HF_OUTPUT_FAILED, 0);
     }
 }
 
@@ -432,7 +471,7 @@ static void finish_output(struct hf_connection *connection)
     if (connection->tls != NULL) {
         hf_tls_finish(connection->tls);
     }
-    if (connection->saw_end || shutdown(event_get_fd(&connection->event), SHUT_WR) != 0) {
+    if (connection->saw_end || shutdown(connection->fd, SHUT_WR) != 0) {
         close_now(connection, connection->close_code);
         return;
     }
@@ -441,10 +480,9 @@ static void finish_output(struct hf_connection *connection)
 
 static void dispose(struct hf_connection *connection)
 {
-    evutil_socket_t fd = event_get_fd(&connection->event);
     event_del(&connection->event);
     SSL_free(connection->tls);
-    close(fd);
+    close(connection->fd);
     if (connection->is_shaking) {
         hf_counter_add(&connection->worker->counters.tls_failures, 1);
     }
@@ -463,23 +501,70 @@ static void dispose(struct hf_connection *connection)
     free(connection);
 }
 
-static void do_work(struct hf_connection *connection)
+static bool can_write(const struct hf_connection *connection)
+{
+    return connection->state_now != CONNECTION_CLOSED && connection->output.count > 0 &&
+           !connection->is_blocked;
+}
+
+static bool can_take_waiting(const struct hf_connection *connection)
+{
+    return connection->has_waiting_input && takes_input(connection);
+}
+
+static bool can_tell_drained(const struct hf_connection *connection)
+{
+    return connection->wants_drain && connection->output.count == 0 &&
+           connection->state_now == CONNECTION_OPEN;
+}
+
+/* What a connection has to do before it writes. */
+static void begin_work(struct hf_connection *connection)
 {
     if (connection->wants_later && connection->state_now != CONNECTION_CLOSED) {
         connection->wants_later = false;
         connection->driver->on_later(connection);
     }
-    if (connection->has_waiting_input && takes_input(connection)) {
+    if (can_take_waiting(connection)) {
         connection->has_waiting_input = false;
         if (connection->input != NULL) {
             deliver_kept(connection);
         }
     }
-    if (connection->output.count > 0 && !connection->is_blocked) {
-        write_output(connection);
+}
+
+static void run_batch(struct hf_worker *worker)
+{
+    hf_counter_add(&worker->counters.writes, hf_send_batch_run(worker->priv->batch, on_sent));
+}
+
+/* No callbacks run here, so the queues stay as they are until the batch has been sent. */
+static void write_all(struct hf_worker *worker, struct hf_connection *first)
+{
+    struct hf_send_batch *batch = worker->priv->batch;
+    for (struct hf_connection *at = first; at != NULL; at = at->next_work) {
+        if (!can_write(at)) {
+            continue;
+        }
+        if (at->tls != NULL) {
+            write_output(at);
+        } else if (!hf_send_batch_add(batch, at->fd, &at->output, at)) {
+            run_batch(worker);
+            (void)hf_send_batch_add(batch, at->fd, &at->output, at); /* it is empty now */
+        }
     }
-    if (connection->wants_drain && connection->output.count == 0 &&
-        connection->state_now == CONNECTION_OPEN) {
+    run_batch(worker);
+}
+
+/* What is to be done after writing; what that brings anew waits for the next pass. */
+static void end_work(struct hf_connection *connection)
+{
+    if (connection->state_now == CONNECTION_CLOSED) {
+        dispose(connection); /* still has_work: last words must not put it on the list again */
+        return;
+    }
+    connection->has_work = false;
+    if (can_tell_drained(connection)) {
         connection->wants_drain = false;
         connection->driver->on_drained(connection);
     }
@@ -487,22 +572,24 @@ static void do_work(struct hf_connection *connection)
     if (connection->state_now != CONNECTION_CLOSED) {
         update_interest(connection);
     }
+    if (connection->state_now != CONNECTION_CLOSED &&
+        (connection->wants_later || can_take_waiting(connection) || can_write(connection) ||
+         can_tell_drained(connection))) {
+        add_work(connection);
+    }
 }
 
 void hf__connections_work(struct hf_worker *worker)
 {
     struct hf_connection *connection = worker->priv->with_work;
     worker->priv->with_work = NULL;
+    for (struct hf_connection *at = connection; at != NULL; at = at->next_work) {
+        begin_work(at);
+    }
+    write_all(worker, connection);
     while (connection != NULL) {
         struct hf_connection *next = connection->next_work;
-        connection->has_work = false;
-        if (connection->state_now != CONNECTION_CLOSED) {
-            do_work(connection);
-        } else {
-            /* A driver's last words must not put a dying connection on the list again. */
-            connection->has_work = true;
-            dispose(connection);
-        }
+        end_work(connection);
         connection = next;
     }
 }
@@ -530,6 +617,13 @@ void hf__connections_close(struct hf_worker *worker, unsigned code)
     }
 }
 
+void hf_connection_prefetch(const struct hf_connection *connection)
+{
+    const char *hot = (const char *)connection + HOT_BEGIN;
+    __builtin_prefetch(hot, 1);
+    __builtin_prefetch(hot + CACHE_LINE, 1);
+}
+
 size_t hf__connection_size(void)
 {
     return sizeof(struct hf_connection);
@@ -551,19 +645,13 @@ static struct hf_connection *new_connection(struct hf_worker *worker, int fd, SS
         return NULL;
     }
     connection->worker = worker;
+    connection->fd = fd;
     connection->timer.callback = on_timer;
     connection->driver_deadline_ms = UINT64_MAX;
     connection->io_deadline_ms = UINT64_MAX;
     connection->write_timeout_ms = DEFAULT_WRITE_TIMEOUT_MS;
     connection->is_reading = true;
-    connection->interest = EV_READ;
     event_assign(&connection->event, worker->base, fd, EV_READ | EV_PERSIST, on_event, connection);
-    if (event_add(&connection->event, NULL) != 0) {
-        SSL_free(connection->tls);
-        close(fd);
-        free(connection);
-        return NULL;
-    }
     return connection;
 }
 
@@ -589,7 +677,9 @@ int hf_connection_accept(struct hf_worker *worker, int fd, enum hf_entrance entr
                             (uint64_t)worker->config->holdfast.tls_handshake_timeout_ms);
     } else {
         connection->driver->on_open(connection);
+        on_readable(connection); /* where many come, most have spoken before they are accepted */
     }
+    add_work(connection); /* the end of the turn registers what it waits for */
     return HF_OK;
 }
 

@@ -8,8 +8,8 @@
  *               └──error, drop, peer gone───────────────────────────────────┘
  *
  * Worker's thread only. Nothing is freed inside a call from the owner: memory goes on a later turn
- * of the loop, after driver->on_closed. Writes happen at the end of the turn, one writev per
- * connection, so load turns into batches. */
+ * of the loop, after driver->on_closed. Writes happen at the end of the turn, those of all
+ * connections with one system call where the kernel permits it, so load turns into batches. */
 #ifndef HF_SERVER_CONNECTION_H
 #define HF_SERVER_CONNECTION_H
 
@@ -54,6 +54,7 @@ enum hf_entrance {
 };
 
 /* Takes the descriptor, which must be non-blocking. On failure it is closed and HF_ENOMEM returned.
+ * What the peer has sent already goes to the driver before this returns.
  * Where the entrance has TLS, the driver's on_open comes when the handshake is done, and nothing
  * but on_drain and on_closed before. */
 int hf_connection_accept(struct hf_worker *worker, int fd, enum hf_entrance entrance);
@@ -71,6 +72,8 @@ struct hf_worker *hf_connection_worker(const struct hf_connection *connection);
  * no memory closes it with 3004. Ignored after close. Never calls the driver before it returns. */
 void hf_connection_send(struct hf_connection *connection, struct hf_frame *frame);
 void hf_connection_set_queue_max(struct hf_connection *connection, size_t bytes);
+/* Has the processor fetch what hf_connection_send is going to need. */
+void hf_connection_prefetch(const struct hf_connection *connection);
 size_t hf_connection_queued(const struct hf_connection *connection);
 /* on_drained follows, on this turn at the earliest, also when nothing is queued. */
 void hf_connection_want_drain(struct hf_connection *connection);

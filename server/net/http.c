@@ -71,6 +71,31 @@ static uint64_t monotonic_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+/* --- exchanges -------------------------------------------------------------------------------- */
+
+static struct hf_http_exchange *take_exchange(struct hf_worker *worker)
+{
+    const struct hf_config_holdfast *config = &worker->config->holdfast;
+    struct hf_http_exchange *exchange = worker->priv->spare_exchange;
+    if (exchange == NULL) {
+        return hf__http_exchange_new(config->http_header_max_bytes, config->http_body_max_bytes);
+    }
+    worker->priv->spare_exchange = NULL;
+    hf__http_exchange_renew(exchange, config->http_header_max_bytes, config->http_body_max_bytes);
+    return exchange;
+}
+
+/* One is kept for the next request: most end before another begins. */
+static void release_exchange(struct hf_http_exchange *exchange)
+{
+    struct hf_worker_private *priv = exchange->request.worker->priv;
+    if (priv->spare_exchange == NULL) {
+        priv->spare_exchange = exchange;
+    } else {
+        hf__http_exchange_free(exchange);
+    }
+}
+
 /* --- answers ---------------------------------------------------------------------------------- */
 
 struct answer {
@@ -155,7 +180,7 @@ void hf_http_respond(struct hf_http_request *request, int status, const char *co
         hf_counters_http(exchange->counters, status, monotonic_us() - exchange->complete_at_us);
     }
     if (connection == NULL) {
-        hf__http_exchange_free(exchange);
+        release_exchange(exchange);
         return;
     }
     struct answer answer = {
@@ -176,7 +201,7 @@ void hf_http_respond(struct hf_http_request *request, int status, const char *co
             hf_connection_set_reading(connection, true);
         }
     }
-    hf__http_exchange_free(exchange);
+    release_exchange(exchange);
 }
 
 void hf_http_respond_text(struct hf_http_request *request, int status, const char *text)
@@ -201,8 +226,8 @@ bool hf_http_take_over(struct hf_http_request *request, const char *response, si
     struct hf_connection *connection = request->connection;
     char *bytes;
     struct hf_frame *frame = response_len > 0 ? hf_frame_new(response_len, &bytes) : NULL;
-    become_idle(connection);
-    hf__http_exchange_free(exchange);
+    hf_connection_set_state(connection, NULL);
+    release_exchange(exchange);
     if (frame == NULL && response_len > 0) {
         hf_connection_close(connection, HF_DISCONNECT_SERVER_ERROR, false, 0);
         return false;
@@ -231,16 +256,14 @@ static void refuse(struct hf_connection *connection, struct hf_http_exchange *ex
         .is_head = exchange->is_head_done && exchange->parser.method == HTTP_HEAD,
     };
     hf_connection_set_state(connection, NULL);
-    hf__http_exchange_free(exchange);
+    release_exchange(exchange);
     send_answer(connection, &answer);
 }
 
 static struct hf_http_exchange *begin_request(struct hf_connection *connection)
 {
     struct hf_worker *worker = hf_connection_worker(connection);
-    struct hf_http_exchange *exchange =
-        hf__http_exchange_new(worker->config->holdfast.http_header_max_bytes,
-                              worker->config->holdfast.http_body_max_bytes);
+    struct hf_http_exchange *exchange = take_exchange(worker);
     if (exchange == NULL) {
         hf_connection_close(connection, HF_DISCONNECT_SERVER_ERROR, false, 0);
         return NULL;
@@ -395,7 +418,7 @@ static void on_closed(struct hf_connection *connection, unsigned code)
     if (exchange->is_complete) {
         exchange->request.connection = NULL; /* its handler has it and frees it by answering */
     } else {
-        hf__http_exchange_free(exchange);
+        release_exchange(exchange);
     }
 }
 

@@ -6,6 +6,7 @@
 enum {
     HEADERS_FIRST = 16,
     HEADERS_MAX = 128,
+    HEAD_KEPT_MAX = 4096, /* bytes of a request that the next one takes over */
     SPACE = 0x20,
 };
 
@@ -168,19 +169,38 @@ static const http_parser_settings callbacks = {
 
 /* --- the exchange --------------------------------------------------------------------------- */
 
+/* Sets what is not zero at the start of a request. */
+static void begin(struct hf_http_exchange *exchange, size_t head_max, size_t body_max)
+{
+    exchange->head_max = head_max;
+    exchange->body_max = body_max;
+    http_parser_init(&exchange->parser, HTTP_REQUEST);
+    exchange->parser.data = exchange;
+}
+
 struct hf_http_exchange *hf__http_exchange_new(size_t head_max, size_t body_max)
 {
     struct hf_http_exchange *exchange = calloc(1, sizeof(*exchange));
     if (exchange == NULL) {
         return NULL;
     }
-    exchange->head_max = head_max;
-    exchange->body_max = body_max;
-    hf_buffer_init(&exchange->head, 0);
-    hf_buffer_init(&exchange->body, 0);
-    http_parser_init(&exchange->parser, HTTP_REQUEST);
-    exchange->parser.data = exchange;
+    begin(exchange, head_max, body_max);
     return exchange;
+}
+
+void hf__http_exchange_renew(struct hf_http_exchange *exchange, size_t head_max, size_t body_max)
+{
+    struct hf_buffer head = exchange->head;
+    struct hf_http_header *headers = exchange->headers;
+    uint32_t header_capacity = exchange->header_capacity;
+    if (head.capacity > HEAD_KEPT_MAX) {
+        hf_buffer_fini(&head);
+    }
+    hf_buffer_reset(&head);
+    hf_buffer_fini(&exchange->body);
+    *exchange = (struct hf_http_exchange){
+        .head = head, .headers = headers, .header_capacity = header_capacity};
+    begin(exchange, head_max, body_max);
 }
 
 void hf__http_exchange_free(struct hf_http_exchange *exchange)
@@ -360,10 +380,11 @@ static struct hf_slice trimmed_value(const struct hf_http_exchange *exchange,
 static const struct hf_http_header *next_header(const struct hf_http_exchange *exchange,
                                                 const char *name, uint32_t *index)
 {
+    struct hf_slice wanted = hf_slice_of(name);
     while (*index < exchange->header_count) {
         const struct hf_http_header *header = &exchange->headers[(*index)++];
         struct hf_slice own = hf_slice(exchange->head.data + header->name.at, header->name.len);
-        if (hf_slice_equal_fold(own, hf_slice_of(name))) {
+        if (hf_slice_equal_fold(own, wanted)) {
             return header;
         }
     }

@@ -56,6 +56,8 @@ struct hf_http_exchange {
 
 /* NULL: no memory. Limits in bytes. */
 struct hf_http_exchange *hf__http_exchange_new(size_t head_max, size_t body_max);
+/* Makes it as good as new, for the next request. */
+void hf__http_exchange_renew(struct hf_http_exchange *exchange, size_t head_max, size_t body_max);
 void hf__http_exchange_free(struct hf_http_exchange *exchange);
 
 /* Takes bytes until the request is complete, refused, or they are used up. Returns how many. */

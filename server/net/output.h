@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <openssl/types.h>
+#include <sys/uio.h>
 
 #include "net/frame.h"
 
@@ -32,6 +33,14 @@ enum hf_output_result {
 
 /* Adds a frame with a reference of its own. False: no memory, nothing has changed. */
 bool hf_output_push(struct hf_output *output, struct hf_frame *frame);
+
+#define HF_OUTPUT_VECTORS_MAX 64 /* frames that one call carries */
+
+/* What is to be written next, in `vectors` of at least HF_OUTPUT_VECTORS_MAX. Returns how many.
+ * They hold until the queue is changed. */
+uint32_t hf_output_vectors(const struct hf_output *output, struct iovec *vectors);
+/* So many bytes of it are written. */
+void hf_output_take(struct hf_output *output, size_t written);
 
 /* Writes until the queue is empty or the kernel is full, through `tls` unless it is NULL. Adds the
  * bytes and calls that it took to *written and *calls. */

@@ -14,7 +14,6 @@
 
 enum {
     HEADER_VALUE_MAX = 1024,
-    RESPONSE_MAX = 512,
     LOG_INTERVAL_MS = 5000,
 };
 
@@ -103,27 +102,32 @@ static struct refusal ask_admission(const struct hf_http_request *request)
     return (struct refusal){503, text};
 }
 
-/* Writes the 101. Returns its length, 0 when it cannot be made. */
-static size_t build_response(const struct hf_http_request *request, struct hf_slice protocol,
-                             bool is_deflated, char out[RESPONSE_MAX])
+/* The 101, in the worker's buffer; empty when it cannot be made. */
+static struct hf_slice build_response(const struct hf_http_request *request,
+                                      struct hf_slice protocol, bool is_deflated)
 {
+    struct hf_worker *worker = request->worker;
+    struct hf_buffer *out = &worker->encode;
     char accept[HF_WEBSOCKET_ACCEPT_LEN + 1];
-    if (!hf_websocket_accept_key(hf_http_header(request, "sec-websocket-key"), accept)) {
-        return 0;
+    if (!hf_websocket_accept_key(worker->priv->hash, hf_http_header(request, "sec-websocket-key"),
+                                 accept)) {
+        return hf_slice(NULL, 0);
     }
-    int len = snprintf(
-        out, RESPONSE_MAX,
-        "HTTP/1.1 101 Switching Protocols\r\n"
-        "Upgrade: websocket\r\n"
-        "Connection: Upgrade\r\n"
-        "Sec-WebSocket-Accept: %s\r\n"
-        "%s"
-        "%s%.*s%s"
-        "\r\n",
-        accept, is_deflated ? "Sec-WebSocket-Extensions: " HF_WEBSOCKET_DEFLATE_ANSWER "\r\n" : "",
-        protocol.len > 0 ? "Sec-WebSocket-Protocol: " : "", (int)protocol.len, protocol.data,
-        protocol.len > 0 ? "\r\n" : "");
-    return len > 0 && len < RESPONSE_MAX ? (size_t)len : 0;
+    hf_buffer_reset(out);
+    HF_BUFFER_APPEND_LITERAL(out, "HTTP/1.1 101 Switching Protocols\r\n"
+                                  "Upgrade: websocket\r\n"
+                                  "Connection: Upgrade\r\n"
+                                  "Sec-WebSocket-Accept: ");
+    hf_buffer_append(out, accept, HF_WEBSOCKET_ACCEPT_LEN);
+    if (is_deflated) {
+        HF_BUFFER_APPEND_LITERAL(out, "\r\nSec-WebSocket-Extensions: " HF_WEBSOCKET_DEFLATE_ANSWER);
+    }
+    if (protocol.len > 0) {
+        HF_BUFFER_APPEND_LITERAL(out, "\r\nSec-WebSocket-Protocol: ");
+        hf_buffer_append_slice(out, protocol);
+    }
+    HF_BUFFER_APPEND_LITERAL(out, "\r\n\r\n");
+    return hf_buffer_failed(out) ? hf_slice(NULL, 0) : hf_buffer_slice(out);
 }
 
 static bool upgrade(struct hf_http_request *request, struct hf_slice protocol,
@@ -131,17 +135,18 @@ static bool upgrade(struct hf_http_request *request, struct hf_slice protocol,
 {
     struct hf_worker *worker = request->worker;
     struct hf_connection *connection = request->connection;
-    char response[RESPONSE_MAX];
-    size_t len = build_response(request, protocol, hf__websocket_is_deflated(transport), response);
+    struct hf_slice response =
+        build_response(request, protocol, hf__websocket_is_deflated(transport));
     bool pings_by_frame = query_is(request, "cf_ws_frame_ping_pong", "true");
     struct hf_websocket *websocket =
-        len > 0 ? hf__websocket_new(worker, transport, pings_by_frame) : NULL;
+        response.len > 0 ? hf__websocket_new(worker, transport, pings_by_frame) : NULL;
     if (websocket == NULL) {
         hf_admission_release(worker->priv->admission);
         hf_http_respond_text(request, 500, "Internal Server Error");
         return false;
     }
-    if (!hf_http_take_over(request, response, len, &hf__websocket_driver, websocket)) {
+    if (!hf_http_take_over(request, response.data, response.len, &hf__websocket_driver,
+                           websocket)) {
         hf__websocket_free(websocket, worker);
         return false;
     }

@@ -7,6 +7,10 @@
 #include <holdfast/error.h>
 #include <openssl/ssl.h>
 
+#include "net/http_request.h"
+#include "net/send_batch.h"
+#include "websocket.h"
+
 enum { WORK_PASSES = 4 }; /* work that brings more work waits for the next turn after so many */
 
 static uint64_t monotonic_ms(void)
@@ -51,14 +55,17 @@ static void arm_timer(struct hf_worker *worker)
     }
 }
 
-static void rest(uint32_t rest_us)
+/* At the beginning of a turn, so that nobody takes it for work of the one before. */
+static void rest(struct hf_worker_private *priv)
 {
-    const struct timespec time = {.tv_nsec = (long)rest_us * 1000};
-    (void)nanosleep(&time, NULL); /* cut short by a signal is well, too */
+    if (priv->rest_us > 0) {
+        const struct timespec time = {.tv_nsec = (long)priv->rest_us * 1000};
+        (void)nanosleep(&time, NULL); /* cut short by a signal is well, too */
+    }
 }
 
-/* Ends what the callbacks have begun. Returns how long to rest before the next turn. */
-static uint32_t end_turn(struct hf_worker *worker)
+/* Ends what the callbacks have begun. */
+static void end_turn(struct hf_worker *worker)
 {
     struct hf_worker_private *priv = worker->priv;
     if (priv->on_turn_end != NULL) {
@@ -73,18 +80,16 @@ static uint32_t end_turn(struct hf_worker *worker)
     uint32_t rest_us = hf_gather_end_turn(&priv->gather, worker->now_ms);
     arm_timer(worker);
     priv->is_awake = false;
-    return priv->with_work == NULL ? rest_us : 0;
+    priv->rest_us = priv->with_work == NULL ? rest_us : 0;
 }
 
 void hf__loop_turn(struct hf_worker *worker)
 {
+    rest(worker->priv);
     int flags = EVLOOP_ONCE | (worker->priv->with_work != NULL ? EVLOOP_NONBLOCK : 0);
     event_base_loop(worker->base, flags);
     hf__loop_wake(worker);
-    uint32_t rest_us = end_turn(worker);
-    if (rest_us > 0) {
-        rest(rest_us);
-    }
+    end_turn(worker);
 }
 
 static struct event_base *new_base(void)
@@ -112,11 +117,14 @@ int hf__loop_open(struct hf_worker *worker)
     worker->wheel = hf_wheel_new(worker->now_ms);
     worker->base = new_base();
     priv->scratch = malloc(HF_LOOP_SCRATCH_BYTES);
+    priv->hash = hf_websocket_hash_new();
+    priv->batch = hf_send_batch_open(worker->config->holdfast.io_uring);
     priv->timer_at_ms = UINT64_MAX;
     if (worker->base != NULL) {
         priv->timer = evtimer_new(worker->base, on_timer, worker);
     }
-    if (worker->wheel == NULL || priv->scratch == NULL || priv->timer == NULL) {
+    if (worker->wheel == NULL || priv->scratch == NULL || priv->hash == NULL ||
+        priv->batch == NULL || priv->timer == NULL) {
         hf__loop_close(worker);
         return HF_ENOMEM;
     }
@@ -137,6 +145,11 @@ void hf__loop_close(struct hf_worker *worker)
     for (int i = 0; i < HF_ENTRANCES; i++) {
         SSL_CTX_free(priv->tls[i]);
     }
+    if (priv->spare_exchange != NULL) {
+        hf__http_exchange_free(priv->spare_exchange);
+    }
+    hf_websocket_hash_free(priv->hash);
+    hf_send_batch_close(priv->batch);
     free(priv->scratch);
     free(priv);
     worker->priv = NULL;

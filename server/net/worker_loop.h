@@ -21,7 +21,10 @@
 
 struct event;
 struct hf_admission;
+struct hf_http_exchange;
 struct hf_http_route;
+struct hf_send_batch;
+struct hf_websocket_hash;
 
 #define HF_LOOP_SCRATCH_BYTES ((size_t)128 * 1024) /* one read at most */
 
@@ -40,11 +43,15 @@ struct hf_worker_private {
     uint64_t timer_at_ms; /* what it is armed for; UINT64_MAX: not armed */
     bool is_awake;        /* now_ms is of this turn */
     struct hf_gather gather;
-    bool is_draining;                  /* answers are the last of their connections */
-    uint64_t awaited;                  /* connections from before draining that are still there */
-    char *scratch;                     /* HF_LOOP_SCRATCH_BYTES */
-    struct hf_connection *connections; /* all, linked by connection->next */
-    struct hf_connection *with_work;   /* for the end of the turn, by connection->next_work */
+    uint32_t rest_us;            /* before the next turn */
+    bool is_draining;            /* answers are the last of their connections */
+    uint64_t awaited;            /* connections from before draining that are still there */
+    char *scratch;               /* HF_LOOP_SCRATCH_BYTES */
+    struct hf_send_batch *batch; /* for the end of the turn; empty otherwise */
+    struct hf_websocket_hash *hash;
+    struct hf_http_exchange *spare_exchange; /* for the next request; NULL: none */
+    struct hf_connection *connections;       /* all, linked by connection->next */
+    struct hf_connection *with_work;         /* for the end of the turn, by connection->next_work */
 };
 
 /* Fills worker->base, wheel, now_ms and priv (zeroed but for what the loop needs). worker->config

@@ -124,14 +124,19 @@ void client_lost(struct client *client)
     ask_again_later(client);
 }
 
-/* A node may not have noticed yet that the store has changed, but not for long. */
+/* A node may not have noticed yet that the store is another one, but not for long; and in the life
+ * that it knows nothing is mended once its fence is open, unless by a ghost. */
 static void check_line(const struct client *client)
 {
     struct sim *sim = client->sim;
     const struct model_publication *last = &sim->store.publications[client->place.number];
-    if (client->place.number != 0 && last->left_ms != 0 &&
-        sim->world.now_ms > last->left_ms + DEAF_MS + STALE_MS &&
-        (last->seen_by != 0 || must_remember(client))) {
+    if (client->place.number == 0 || last->left_ms == 0 ||
+        (last->seen_by == 0 && !must_remember(client))) {
+        return;
+    }
+    bool is_late = sim->world.now_ms > last->left_ms + DEAF_MS + STALE_MS;
+    bool is_of_its_life = client->node->fence.life == sim->store_life && !last->left_to_ghost;
+    if (is_late || is_of_its_life) {
         violate(sim, "V9", "client %u recovered to #%" PRIu64 ", which the stream has left",
                 client->index, client->place.number);
     }

@@ -79,7 +79,7 @@ static void come_back_as(struct sim *sim, const struct model_stream *streams, ui
     sim->noted_life = noted_life;
     for (unsigned i = 0; i < MODEL_CHANNELS; i++) {
         model_go_back(&sim->store, i, &streams[i]);
-        model_note_line(&sim->store, i, sim->world.now_ms);
+        model_note_line(&sim->store, i, sim->world.now_ms, false);
         clients_note_change(sim, i);
     }
 }
@@ -166,6 +166,19 @@ static void fault_crash(struct sim *sim, struct node *node)
     world_plan(&sim->world, world_below(&sim->world, 700), act_start, node, 0);
 }
 
+/* Nobody is left who knows what the replica has missed: the stream takes another line from there,
+ * until the old primary comes back with what it had. */
+static void fault_blackout(struct sim *sim, struct node *node)
+{
+    fault_snapshot(sim, node);
+    for (unsigned i = 0; i < NODES; i++) {
+        if (sim->nodes[i].is_alive) {
+            fault_crash(sim, &sim->nodes[i]);
+        }
+    }
+    fault_fail_over(sim, node);
+}
+
 static void fault_stall(struct sim *sim, struct node *node)
 {
     uint64_t until_ms = sim->world.now_ms + 100 + world_below(&sim->world, 600);
@@ -218,7 +231,7 @@ static const struct {
     {fault_flood, 3, false, false},   {fault_expire, 3, false, false},
     {fault_restart, 3, true, false},  {fault_lose_all, 1, true, false},
     {fault_snapshot, 3, true, false}, {fault_go_back, 3, true, true},
-    {fault_fail_over, 3, true, true},
+    {fault_fail_over, 3, true, true}, {fault_blackout, 2, true, true},
 };
 #define FAULTS (sizeof faults / sizeof faults[0])
 
@@ -282,6 +295,9 @@ void faults_start(struct sim *sim)
     draw_weather(sim);
     draw_config(sim);
     for (unsigned i = 0; i < FAULTS; i++) {
+        if (faults[i].strike == fault_blackout && !sim->options->with_blackouts) {
+            continue;
+        }
         bool is_possible = world_likely(&sim->world, 65);
         sim->fault_weights[i] = is_possible ? faults[i].weight : 0;
     }

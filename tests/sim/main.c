@@ -1,5 +1,5 @@
 /* Runs simulated histories: sim [--histories N] [--seed S] [--first] [--without-rollbacks]
- * [--verbose]
+ * [--blackouts] [--verbose]
  *
  * A violation, or an assertion that fails, prints its seed; `sim --seed S --verbose` tells that
  * history again, word for word. */
@@ -14,11 +14,13 @@
 #include "sim.h"
 
 static const char usage[] =
-    "usage: sim [--histories N] [--seed S] [--first] [--without-rollbacks] [--verbose]\n"
+    "usage: sim [--histories N] [--seed S] [--first] [--without-rollbacks]\n"
+    "           [--blackouts] [--verbose]\n"
     "  --histories N        how many, with seeds S, S+1, ... (1000)\n"
     "  --seed S             the first seed (1); alone, only that history\n"
     "  --first              end with the first violation\n"
     "  --without-rollbacks  the store never comes back as it was before\n"
+    "  --blackouts          all nodes may crash when the store loses something\n"
     "  --verbose            tell what happens\n";
 
 static volatile uint64_t present_seed;
@@ -80,6 +82,7 @@ int main(int argc, char **argv)
         {"seed", required_argument, NULL, 's'},
         {"first", no_argument, NULL, 'f'},
         {"without-rollbacks", no_argument, NULL, 'w'},
+        {"blackouts", no_argument, NULL, 'b'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -102,6 +105,9 @@ int main(int argc, char **argv)
             break;
         case 'w':
             options.with_rollbacks = false;
+            break;
+        case 'b':
+            options.with_blackouts = true;
             break;
         case 'v':
             options.is_verbose = true;

@@ -183,7 +183,7 @@ static void mark_line(struct model_store *store, unsigned channel)
     }
 }
 
-void model_note_line(struct model_store *store, unsigned channel, uint64_t now_ms)
+void model_note_line(struct model_store *store, unsigned channel, uint64_t now_ms, bool by_ghost)
 {
     mark_line(store, channel);
     for (uint64_t number = 1; number <= store->numbers; number++) {
@@ -192,6 +192,7 @@ void model_note_line(struct model_store *store, unsigned channel, uint64_t now_m
             publication->left_ms = 0;
         } else if (publication->channel == channel && publication->left_ms == 0) {
             publication->left_ms = now_ms;
+            publication->left_to_ghost = by_ghost;
         }
     }
 }

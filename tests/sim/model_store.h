@@ -30,6 +30,7 @@ struct model_publication {
     struct hf_position position; /* that it was given */
     uint64_t behind;             /* the one it was written behind, 0: the first of its epoch */
     uint64_t left_ms;            /* when the stream ceased to go through it; 0: it does */
+    bool left_to_ghost;          /* ... because one mended that the others took for dead */
     uint8_t seen_by;             /* bit per node that has heard or read it, and lives */
     bool is_on_line;             /* scratch of mark_line */
 };
@@ -60,7 +61,7 @@ bool model_follows(const struct model_store *store, unsigned channel, struct hf_
                    uint64_t number);
 
 /* After a stream has become another one than before: notes what it does not go through any more. */
-void model_note_line(struct model_store *store, unsigned channel, uint64_t now_ms);
+void model_note_line(struct model_store *store, unsigned channel, uint64_t now_ms, bool by_ghost);
 
 /* A publication that a living node has seen, but that the stream, still in that epoch, does not go
  * through, although it holds what would follow it (V7); 0: there is none. */

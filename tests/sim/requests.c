@@ -87,7 +87,7 @@ static void carry_out_mend(struct open_read *read)
         violate(sim, "V8", "node %u mends channel %u, which has lost nothing", read->node->index,
                 read->channel);
     }
-    model_note_line(&sim->store, read->channel, sim->world.now_ms);
+    model_note_line(&sim->store, read->channel, sim->world.now_ms, was_ghost);
     clients_note_change(sim, read->channel);
     for (uint32_t i = 0; mend->page != NULL && i < mend->page->count; i++) {
         pubsub_send(sim, read->channel, mend->page->items[i]);

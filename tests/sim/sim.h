@@ -23,7 +23,8 @@
  *       line it was on, so that nothing is said falsely
  *   V8  a stream is mended only when it has lost something, or by a node that the others took for
  *       dead meanwhile
- *   V9  nobody is told `recovered` on a line that the stream left long ago, as far as V2 goes */
+ *   V9  nobody is told `recovered` on a line that the stream has left, as far as V2 goes, by a node
+ *       that knows the present life of the store, or if it was long ago by any node */
 #ifndef HF_SIM_SIM_H
 #define HF_SIM_SIM_H
 
@@ -33,6 +34,7 @@
 struct sim_options {
     uint64_t seed;
     bool with_rollbacks; /* the store may come back as it was before */
+    bool with_blackouts; /* all nodes may crash when it does: nobody is left who knows */
     bool is_verbose;     /* tell the story */
 };
 

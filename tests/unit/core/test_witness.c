@@ -330,6 +330,69 @@ static void a_place_read_behind_the_fence_of_another_life_is_read_again(void **s
     expect(&fx, "answer top top 8:0 live\nanswer older top 8:0 live\n");
 }
 
+/* It has nothing to hold against what the store has: another node may. */
+static void what_was_missed_is_not_handed_on_before_the_fence_opens(void **state)
+{
+    (void)state;
+    start_live(&fx, 7, 5);
+    hf_core_disconnected(fx.core);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    fx.life++;
+    connect_store(&fx);
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 7, 5, 7);
+    expect(&fx, "listen ch\nread ch from 7:5\n");
+    assert_true(hf_core_is_checked(fx.core)); /* the others wait for this one */
+    wait_ms(&fx, 1000);
+    expect(&fx, "");
+    hf_core_set_fence(fx.core, false, fx.now_ms);
+    expect(&fx, "read ch from 7:5\n");
+    read_gives(&fx, 7, 7, 5, 7);
+    expect(&fx, "deliver w 7:6\ndeliver w 7:7\n");
+}
+
+/* 7:5 expires, and nobody has published since the life in which it was found right. */
+static void a_place_found_right_behind_the_fence_needs_no_other_proof(void **state)
+{
+    (void)state;
+    start_live(&fx, 7, 5);
+    hf_core_disconnected(fx.core);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    fx.life = 2;
+    connect_store(&fx);
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 7, 5, 7);
+    hf_core_set_fence(fx.core, false, fx.now_ms);
+    hf_core_disconnected(fx.core);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    read_fails(&fx, HF_EUNAVAILABLE);
+    fx.admitted_life = 2;
+    fx.life = 3;
+    connect_store(&fx);
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 8, 6, 8);
+    hf_core_set_fence(fx.core, false, fx.now_ms);
+    read_gives(&fx, 7, 8, 6, 8);
+    expect(&fx, "listen ch\nread ch from 7:5\nread ch from 7:5\nlisten ch\nread ch from 7:5\n"
+                "read ch from 7:5\ndeliver w 7:6\ndeliver w 7:7\ndeliver w 7:8\n");
+}
+
+static void what_was_missed_is_read_again_if_the_fence_opened_meanwhile(void **state)
+{
+    (void)state;
+    start_live(&fx, 7, 5);
+    hf_core_disconnected(fx.core);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    fx.life++;
+    connect_store(&fx);
+    listening(&fx, "ch");
+    hf_core_set_fence(fx.core, false, fx.now_ms);
+    read_gives(&fx, 7, 7, 5, 7);
+    expect(&fx, "listen ch\nread ch from 7:5\nread ch from 7:5\n");
+    read_gives(&fx, 8, 0, 0, 0); /* it was mended */
+    expect(&fx, "lost w\n");
+}
+
 static void a_page_asked_for_behind_the_fence_is_not_served_after_it(void **state)
 {
     (void)state;
@@ -418,6 +481,9 @@ int main(void)
         TEST(while_fenced_nobody_is_told_recovered),
         TEST(a_page_read_behind_the_fence_is_not_served),
         TEST(a_place_read_behind_the_fence_of_another_life_is_read_again),
+        TEST(what_was_missed_is_not_handed_on_before_the_fence_opens),
+        TEST(a_place_found_right_behind_the_fence_needs_no_other_proof),
+        TEST(what_was_missed_is_read_again_if_the_fence_opened_meanwhile),
         TEST(a_page_asked_for_behind_the_fence_is_not_served_after_it),
         TEST(a_place_read_behind_the_fence_that_stands_is_answered_from),
         TEST(a_place_read_behind_the_fence_of_the_same_life_stands),

@@ -18,13 +18,16 @@ static void test_accept_key(void **state)
 {
     (void)state;
     char accept[HF_WEBSOCKET_ACCEPT_LEN + 1];
+    struct hf_websocket_hash *hash = hf_websocket_hash_new();
+    assert_non_null(hash);
     /* the example of RFC 6455, section 1.3 */
-    assert_true(hf_websocket_accept_key(HF_SLICE("dGhlIHNhbXBsZSBub25jZQ=="), accept));
+    assert_true(hf_websocket_accept_key(hash, HF_SLICE("dGhlIHNhbXBsZSBub25jZQ=="), accept));
     assert_string_equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    assert_true(hf_websocket_accept_key(HF_SLICE(" dGhlIHNhbXBsZSBub25jZQ==\t"), accept));
+    assert_true(hf_websocket_accept_key(hash, HF_SLICE(" dGhlIHNhbXBsZSBub25jZQ==\t"), accept));
     assert_string_equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    assert_false(hf_websocket_accept_key(HF_SLICE(""), accept));
-    assert_false(hf_websocket_accept_key(HF_SLICE("dGhlIHNhbXBsZSBub25jZQ"), accept));
+    assert_false(hf_websocket_accept_key(hash, HF_SLICE(""), accept));
+    assert_false(hf_websocket_accept_key(hash, HF_SLICE("dGhlIHNhbXBsZSBub25jZQ"), accept));
+    hf_websocket_hash_free(hash);
 }
 
 static void test_good(void **state)

@@ -54,6 +54,7 @@ static inline void loop_fixture_open(struct loop_fixture *fixture,
     fixture->config.holdfast.http_timeout_ms = 5000;
     fixture->config.holdfast.http_idle_timeout_ms = 5000;
     fixture->config.holdfast.tls_handshake_timeout_ms = 5000;
+    fixture->config.holdfast.io_uring = true;
     fixture->config.client.queue_max_size_bytes = 1 << 20;
     fixture->config.websocket.message_size_limit_bytes = 65536;
     fixture->config.websocket.write_timeout_ms = 1000;
@@ -71,6 +72,7 @@ static inline void loop_fixture_close(struct loop_fixture *fixture)
 {
     event_free(fixture->heartbeat);
     hf__loop_close(&fixture->worker);
+    hf_buffer_fini(&fixture->worker.encode);
 }
 
 /* Connects a client; `send_buffer` (0: as it is) is the server's SO_SNDBUF. */

@@ -460,6 +460,7 @@ struct hf_connection {
 };
 
 static bool fake_wrap_fails;
+static unsigned fake_wraps; /* frames built */
 
 static inline struct hf_frame *fake_wrap(const char *data, size_t len)
 {
@@ -471,6 +472,7 @@ static inline struct hf_frame *fake_wrap(const char *data, size_t len)
     }
     frame = hf_frame_new(len + 2, &bytes);
     assert_non_null(frame);
+    fake_wraps++;
     bytes[0] = '[';
     memcpy(bytes + 1, data, len);
     bytes[len + 1] = ']';
@@ -506,6 +508,11 @@ static inline void fake_close(struct hf_connection *connection, unsigned code, c
 static inline void fake_drop(struct hf_connection *connection)
 {
     fake_close(connection, 1, "dropped");
+}
+
+void hf_connection_prefetch(const struct hf_connection *connection)
+{
+    (void)connection;
 }
 
 void hf_connection_want_drain(struct hf_connection *connection)

@@ -1,6 +1,7 @@
 #include "net/connection.h"
 
 #include "connection_fixture.h"
+#include "net/send_batch.h"
 
 enum { SMALL_SOCKET = 4096 };
 
@@ -162,6 +163,41 @@ static void bytes_one_by_one_come_together_as_one_message(void **state)
     assert_int_equal(test.lines_len, sizeof(text) - 1);
     assert_memory_equal(test.lines, text, sizeof(text) - 1);
     loop_client_close(&client);
+}
+
+static void accept_with(const char *text, struct loop_client *client)
+{
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    *client = (struct loop_client){.fd = fds[0]};
+    loop_client_send(client, text, strlen(text));
+    hf__loop_wake(&test.fixture.worker);
+    assert_int_equal(hf_connection_accept(&test.fixture.worker, fds[1], HF_ENTRANCE_CLIENTS), 0);
+}
+
+static void what_was_sent_before_the_accept_is_read_with_it(void **state)
+{
+    (void)state;
+    struct loop_client client;
+    accept_with("early\nla", &client);
+    assert_int_equal(test.lines_len, 6);
+    loop_client_send(&client, "te\n", 3);
+    LOOP_UNTIL(&test.fixture, NULL, test.lines_len == 11);
+    assert_memory_equal(test.lines, "early\nlate\n", 11);
+    loop_client_close(&client);
+}
+
+static void who_has_left_before_the_accept_is_closed_after_it(void **state)
+{
+    (void)state;
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    close(fds[0]);
+    hf__loop_wake(&test.fixture.worker);
+    assert_int_equal(hf_connection_accept(&test.fixture.worker, fds[1], HF_ENTRANCE_CLIENTS), 0);
+    assert_int_equal(test.closed, 0);
+    LOOP_UNTIL(&test.fixture, NULL, test.closed == 1);
+    assert_int_equal(test.close_code, 3000);
 }
 
 static void what_is_not_consumed_comes_again_with_more_behind_it(void **state)
@@ -429,10 +465,151 @@ static void an_idle_connection_takes_less_than_400_bytes(void **state)
 
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+/* --- connections that meddle with each other at the end of a turn ------------------------------
+ */
+
+enum { CROWD = 300 }; /* more than a batch holds */
+
+static struct {
+    struct hf_connection *connections[CROWD];
+    unsigned count;
+    unsigned closed;
+    struct hf_connection *victim; /* of `meddle`, which every on_later calls */
+    void (*meddle)(struct hf_connection *victim);
+} crowd;
+
+static void crowd_on_open(struct hf_connection *connection)
+{
+    crowd.connections[crowd.count++] = connection;
+}
+
+static void crowd_on_later(struct hf_connection *connection)
+{
+    if (connection != crowd.victim) {
+        crowd.meddle(crowd.victim);
+    }
+}
+
+static void crowd_on_closed(struct hf_connection *connection, unsigned code)
+{
+    (void)connection;
+    assert_int_equal(code, 3001);
+    crowd.closed++;
+}
+
+static const struct hf_connection_driver crowd_driver = {.name = "crowd",
+                                                         .on_open = crowd_on_open,
+                                                         .on_input = on_input,
+                                                         .on_drained = crowd_on_later,
+                                                         .on_later = crowd_on_later,
+                                                         .on_closed = crowd_on_closed};
+
+static void send_letter(struct hf_connection *connection)
+{
+    char *bytes;
+    struct hf_frame *frame = hf_frame_new(1, &bytes);
+    assert_non_null(frame);
+    *bytes = 'x';
+    hf_connection_send(connection, frame);
+    hf_frame_unref(frame);
+}
+
+static void close_at_once(struct hf_connection *connection)
+{
+    hf_connection_close(connection, 3001, false, 0);
+}
+
+static void crowd_open(struct loop_client *clients, unsigned count)
+{
+    memset(&crowd, 0, sizeof(crowd));
+    test.fixture.worker.priv->first_driver = &crowd_driver;
+    for (unsigned i = 0; i < count; i++) {
+        loop_connect(&test.fixture, &clients[i], 0);
+    }
+    assert_int_equal(crowd.count, count);
+}
+
+static void crowd_close(struct loop_client *clients, unsigned count)
+{
+    crowd.victim = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        loop_client_close(&clients[i]);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        close_at_once(crowd.connections[i]);
+    }
+    loop_turns(&test.fixture, 2);
+}
+
+static void a_crowd_is_written_to_in_one_turn_with_a_call_for_each_batch(void **state)
+{
+    (void)state;
+    static struct loop_client clients[CROWD];
+    crowd_open(clients, CROWD);
+    for (unsigned i = 0; i < CROWD; i++) {
+        send_letter(crowd.connections[i]);
+        send_letter(crowd.connections[i]);
+    }
+    loop_turns(&test.fixture, 1);
+    for (unsigned i = 0; i < CROWD; i++) {
+        loop_client_take(&clients[i], 10);
+        assert_int_equal(clients[i].len, 2);
+    }
+    uint64_t calls = hf_counter_read(&test.fixture.worker.counters.writes);
+    bool has_ring = hf_send_batch_has_ring(test.fixture.worker.priv->batch);
+    assert_int_equal(calls, has_ring ? 2 : CROWD);
+    crowd_close(clients, CROWD);
+}
+
+/* The victim comes first and last among those with work. */
+static void what_others_send_at_the_end_of_the_turn_leaves_with_it(void **state)
+{
+    (void)state;
+    for (unsigned victim = 0; victim < 3; victim++) {
+        struct loop_client clients[3];
+        crowd_open(clients, 3);
+        crowd.victim = crowd.connections[victim];
+        crowd.meddle = send_letter;
+        for (unsigned i = 0; i < 3; i++) {
+            hf_connection_want_later(crowd.connections[i]);
+            hf_connection_want_drain(crowd.connections[i]);
+        }
+        loop_turns(&test.fixture, 2);
+        loop_client_take(&clients[victim], 10);
+        assert_int_equal(clients[victim].len, 4); /* two from on_later, two from on_drained */
+        crowd_close(clients, 3);
+    }
+}
+
+static void whom_others_close_at_the_end_of_the_turn_gets_nothing_more(void **state)
+{
+    (void)state;
+    for (unsigned victim = 0; victim < 3; victim++) {
+        struct loop_client clients[3];
+        crowd_open(clients, 3);
+        crowd.victim = crowd.connections[victim];
+        crowd.meddle = close_at_once;
+        for (unsigned i = 0; i < 3; i++) {
+            send_letter(crowd.connections[i]);
+            hf_connection_want_later(crowd.connections[i]);
+        }
+        loop_turns(&test.fixture, 2);
+        for (unsigned i = 0; i < 3; i++) {
+            loop_client_take(&clients[i], 10);
+            assert_int_equal(clients[i].len, i == victim ? 0 : 1);
+        }
+        assert_int_equal(crowd.closed, 1);
+        crowd.connections[victim] = crowd.connections[(victim + 1) % 3];
+        crowd_close(clients, 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(bytes_one_by_one_come_together_as_one_message),
+        CASE(what_was_sent_before_the_accept_is_read_with_it),
+        CASE(who_has_left_before_the_accept_is_closed_after_it),
         CASE(what_is_not_consumed_comes_again_with_more_behind_it),
         CASE(a_driver_that_switches_hands_the_rest_to_its_successor),
         CASE(input_waits_while_reading_is_off),
@@ -441,6 +618,9 @@ int main(void)
         CASE(more_queued_than_the_limit_closes_with_3008_and_sends_no_more),
         CASE(much_in_one_turn_is_not_slow_while_the_kernel_takes_it),
         CASE(a_peer_that_takes_nothing_is_dropped_with_3009_in_time),
+        CASE(a_crowd_is_written_to_in_one_turn_with_a_call_for_each_batch),
+        CASE(what_others_send_at_the_end_of_the_turn_leaves_with_it),
+        CASE(whom_others_close_at_the_end_of_the_turn_gets_nothing_more),
         CASE(closing_with_finish_writes_the_queue_and_waits_for_the_peer),
         CASE(closing_with_finish_ends_in_time_when_the_peer_does_nothing),
         CASE(closing_at_once_cuts_a_finish_short),

@@ -577,6 +577,34 @@ static void headers_and_query_parameters_are_found(void **state)
     hf__http_exchange_free(exchange);
 }
 
+static void renewed_exchange_knows_nothing_of_the_request_before(void **state)
+{
+    (void)state;
+    static const char first[] = "POST /first?a=1 HTTP/1.1\r\nHost: a\r\nX-One: 1\r\n"
+                                "Expect: 100-continue\r\nContent-Length: 4\r\n\r\nbody";
+    static const char second[] = "GET /second HTTP/1.1\r\nHost: b\r\n\r\n";
+    struct hf_http_exchange *exchange = hf__http_exchange_new(2048, 4096);
+    hf__http_exchange_feed(exchange, first, sizeof(first) - 1);
+    assert_true(exchange->is_complete);
+    hf__http_exchange_renew(exchange, 2048, 4096);
+    assert_false(exchange->is_complete);
+    assert_int_equal(hf__http_exchange_feed(exchange, second, sizeof(second) - 1),
+                     sizeof(second) - 1);
+    assert_true(exchange->is_complete);
+    assert_false(exchange->wants_continue);
+    const struct hf_http_request *request = &exchange->request;
+    assert_true(hf_slice_equal(request->method, HF_SLICE("GET")));
+    assert_true(hf_slice_equal(request->path, HF_SLICE("/second")));
+    assert_int_equal(request->query.len, 0);
+    assert_int_equal(request->body.len, 0);
+    assert_null(hf_http_header(request, "x-one").data);
+    assert_true(hf_slice_equal(hf_http_header(request, "host"), HF_SLICE("b")));
+    hf__http_exchange_renew(exchange, 16, 4096); /* the limits are those of the new request */
+    hf__http_exchange_feed(exchange, second, sizeof(second) - 1);
+    assert_int_equal(exchange->error_status, 431);
+    hf__http_exchange_free(exchange);
+}
+
 static void taking_over_hands_the_rest_of_the_bytes_to_the_new_driver(void **state)
 {
     (void)state;
@@ -614,6 +642,7 @@ int main(void)
         CASE(an_idle_connection_ends_without_a_word),
         CASE(draining_ends_idle_connections_and_the_others_after_their_answer),
         CASE(headers_and_query_parameters_are_found),
+        CASE(renewed_exchange_knows_nothing_of_the_request_before),
         CASE(taking_over_hands_the_rest_of_the_bytes_to_the_new_driver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
