@@ -613,11 +613,13 @@ void hf__engine_update_status(struct hf_engine *engine)
         .streams_healed = core->streams_healed,
         .epochs_rotated = core->epochs_rotated,
     };
-    if (store.is_connected && store.is_delivering && engine->is_fenced) {
-        snprintf(status.reason, sizeof status.reason,
-                 "the nodes are checking that Redis has lost nothing");
-    } else {
-        memcpy(status.reason, store.reason, sizeof status.reason);
+    memcpy(status.reason, store.reason, sizeof status.reason);
+    if (store.is_connected && store.is_delivering && engine->is_fenced &&
+        status.reason[0] == '\0') {
+        bool is_deaf = engine->fence.open_life == engine->fence.life;
+        snprintf(status.reason, sizeof status.reason, "%s",
+                 is_deaf ? "Redis has not delivered of late what this node says to the others"
+                         : "the nodes are checking that Redis has lost nothing");
     }
     pthread_mutex_lock(&engine->status_lock);
     engine->status = status;
