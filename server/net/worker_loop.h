@@ -60,8 +60,8 @@ int hf__loop_open(struct hf_worker *worker) __attribute__((warn_unused_result));
 /* Closes every connection (their drivers hear 3000) and frees what open made. */
 void hf__loop_close(struct hf_worker *worker);
 
-/* One turn. Blocks until there is something to do; in a storm of arriving clients rests after it,
- * as gather.h says. */
+/* One turn. Blocks until there is something to do; in a storm of arriving clients the next one
+ * begins with a rest, as gather.h says. */
 void hf__loop_turn(struct hf_worker *worker);
 
 /* First thing in every event callback: brings worker->now_ms up to date, once per turn. */
