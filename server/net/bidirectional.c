@@ -24,6 +24,7 @@ static const struct hf_transport http_stream_json_transport = {
     .queued = hf_connection_queued,
     .close = hf__stream_close,
     .drop = hf__stream_drop,
+    .reschedule = hf__stream_reschedule,
     .describe = hf__stream_describe,
 };
 
@@ -41,6 +42,7 @@ static const struct hf_transport http_stream_protobuf_transport = {
     .queued = hf_connection_queued,
     .close = hf__stream_close,
     .drop = hf__stream_drop,
+    .reschedule = hf__stream_reschedule,
     .describe = hf__stream_describe,
 };
 
@@ -72,6 +74,7 @@ static const struct hf_transport sse_transport = {
     .queued = hf_connection_queued,
     .close = hf__stream_close,
     .drop = hf__stream_drop,
+    .reschedule = hf__stream_reschedule,
     .describe = hf__stream_describe,
 };
 

@@ -195,6 +195,11 @@ void hf__stream_follow(struct hf_stream *stream)
     }
 }
 
+void hf__stream_reschedule(struct hf_connection *connection)
+{
+    hf__stream_follow(hf_connection_state(connection));
+}
+
 /* The response never ends before the connection, so no further request on it can be answered. */
 static size_t on_input(struct hf_connection *connection, char *data, size_t len)
 {

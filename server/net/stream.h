@@ -62,6 +62,7 @@ struct hf_frame *hf__stream_chunk(const char *before, const char *data, size_t l
 void hf__stream_send(struct hf_connection *connection, struct hf_frame *frame);
 void hf__stream_close(struct hf_connection *connection, unsigned code, const char *reason);
 void hf__stream_drop(struct hf_connection *connection);
+void hf__stream_reschedule(struct hf_connection *connection);
 void hf__stream_describe(const struct hf_connection *connection, struct hf_connect_result *result);
 
 /* Of the request's body: Protobuf for the content type application/octet-stream, else JSON. */

@@ -78,6 +78,9 @@ struct hf_transport {
     /* Sends a ping of the transport's own, which the client's program does not see; its answer
      * comes as hf_session_pong. False: this connection has none, the protocol's is to be sent. */
     bool (*ping)(struct hf_connection *connection);
+    /* hf_session_deadline may be sooner than before, and not within a call of the driver's: by a
+     * backend's command, say. */
+    void (*reschedule)(struct hf_connection *connection);
     /* A unidirectional session has started; its connect push follows. */
     void (*start)(struct hf_connection *connection, const struct hf_start_channel *channels,
                   size_t count);

@@ -101,6 +101,19 @@ static void transport_close(struct hf_connection *connection, unsigned code, con
     }
 }
 
+static void follow_session_deadline(struct hf_connection *connection,
+                                    const struct hf_websocket *websocket)
+{
+    if (websocket->session != NULL && websocket->close_code == 0) {
+        hf_connection_set_deadline(connection, hf_session_deadline(websocket->session));
+    }
+}
+
+static void transport_reschedule(struct hf_connection *connection)
+{
+    follow_session_deadline(connection, hf_connection_state(connection));
+}
+
 static void transport_drop(struct hf_connection *connection)
 {
     struct hf_websocket *websocket = hf_connection_state(connection);
@@ -186,6 +199,7 @@ const struct hf_transport hf_websocket_json_transport = {
     .queued = hf_connection_queued,
     .close = transport_close,
     .drop = transport_drop,
+    .reschedule = transport_reschedule,
     .describe = describe,
     .ping = transport_ping,
 };
@@ -199,6 +213,7 @@ const struct hf_transport hf_websocket_protobuf_transport = {
     .queued = hf_connection_queued,
     .close = transport_close,
     .drop = transport_drop,
+    .reschedule = transport_reschedule,
     .describe = describe,
     .ping = transport_ping,
 };
@@ -212,6 +227,7 @@ const struct hf_transport hf_websocket_json_deflate_transport = {
     .queued = hf_connection_queued,
     .close = transport_close,
     .drop = transport_drop,
+    .reschedule = transport_reschedule,
     .describe = describe,
     .ping = transport_ping,
 };
@@ -225,6 +241,7 @@ const struct hf_transport hf_websocket_protobuf_deflate_transport = {
     .queued = hf_connection_queued,
     .close = transport_close,
     .drop = transport_drop,
+    .reschedule = transport_reschedule,
     .describe = describe,
     .ping = transport_ping,
 };
@@ -266,6 +283,7 @@ const struct hf_transport hf_uni_websocket_transport = {
     .queued = hf_connection_queued,
     .close = transport_close,
     .drop = transport_drop,
+    .reschedule = transport_reschedule,
     .encoder = &hf_encoder_json_bare,
     .is_unidirectional = true,
     .describe = describe,
@@ -273,14 +291,6 @@ const struct hf_transport hf_uni_websocket_transport = {
 };
 
 /* --- receiving -------------------------------------------------------------------------------- */
-
-static void follow_session_deadline(struct hf_connection *connection,
-                                    const struct hf_websocket *websocket)
-{
-    if (websocket->session != NULL && websocket->close_code == 0) {
-        hf_connection_set_deadline(connection, hf_session_deadline(websocket->session));
-    }
-}
 
 void hf__websocket_start_session(struct hf_connection *connection,
                                  const struct hf_connect_request *request, bool is_strict)

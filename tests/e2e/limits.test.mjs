@@ -169,6 +169,19 @@ test('expired_sub_close_delay -> 2501 for a client-side subscription, 3006 for a
   assert.deepEqual(await client.close(), { code: 3006, reason: 'subscription expired' });
 });
 
+test('expiry that a backend sets on a connection at rest -> ends it in time, not with the next ping', { timeout: 60000 }, async (t) => {
+  const broker = await startNode(t, { ping_interval: '50s', expired_sub_close_delay: '100ms', expired_close_delay: '100ms' });
+  const soon = () => Math.floor(Date.now() / 1000) + 3;
+  const subscribed = await connectAs(t, broker, { sub: '1' });
+  const refreshed = await connectAs(t, broker, { sub: '2' });
+  const began = Date.now();
+  await broker.api.call('subscribe', { user: '1', channel: 'closed:y', expire_at: soon() });
+  await broker.api.call('refresh', { user: '2', expire_at: soon() });
+  assert.equal((await subscribed.close()).code, 3006);
+  assert.equal((await refreshed.close()).code, 3005);
+  assert.ok(Date.now() - began < 20000);
+});
+
 test('expired_close_delay -> 3005 after exp or expire_at; expire_at 0 and insecure never end', { timeout: 60000 }, async (t) => {
   const broker = await startNode(t, { expired_close_delay: '300ms' });
   const began = Date.now();
