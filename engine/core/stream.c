@@ -306,6 +306,7 @@ void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream)
     stream->wants_check = false;
     stream->was_removed = false;
     stream->is_held = false;
+    stream->is_blind = false;
     stream->suspect = (struct hf_position){0};
     if (stream->read_state == HF_READ_OPEN) {
         stream->read_is_stale = true;
@@ -335,7 +336,8 @@ static void adopt(struct hf_core *core, struct hf_stream *stream,
                   const struct hf_core_read_result *result, uint64_t now_ms)
 {
     hf__core_clear_tail(core, stream);
-    stream->newest_print = 0;
+    bool is_known = hf_position_equal(stream->known, result->top);
+    stream->newest_print = is_known ? stream->known_print : 0;
     stream->position = result->top;
     stream->has_place = true;
     struct hf_page *page = result->page;
@@ -343,10 +345,21 @@ static void adopt(struct hf_core *core, struct hf_stream *stream,
         return;
     }
     if (page->items[page->count - 1]->position.offset != result->top.offset) {
+        stream->is_blind = stream->newest_print == 0;
         hf__recovery_serve_page(core, stream, page);
         return;
     }
     hf__stream_extend_tail(core, stream, page, now_ms);
+}
+
+/* Our place was taken over without its publication: from now on another one there is noticed. */
+static void note_contents(struct hf_stream *stream, const struct hf_core_read_result *result)
+{
+    const struct hf_publication *first = result->page != NULL ? result->page->items[0] : NULL;
+    if (stream->newest_print == 0 && stream->tail.count == 0 && first != NULL &&
+        hf_position_equal(first->position, stream->position)) {
+        stream->newest_print = hf__fingerprint(&first->fields);
+    }
 }
 
 /* Whether the store lacks what it has acknowledged or shown before (stream->known). */
@@ -579,6 +592,8 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
         return;
     }
     stream->is_provisional = stream->read_on_trial;
+    bool was_blind = stream->is_blind;
+    stream->is_blind = false;
     if (!stream->has_place) {
         adopt(core, stream, result, now_ms);
     } else if (result->top.epoch < stream->position.epoch) {
@@ -592,6 +607,7 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
             store_went_back(core, stream, result);
             return;
         }
+        note_contents(stream, result);
         bool is_ahead = result->top.offset > stream->position.offset;
         if (stream->read_on_trial && is_ahead && !is_unwatched(stream)) {
             hold(core, stream);
@@ -607,6 +623,8 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
     hf__stream_set_suspicious(core, stream, false);
     stream->was_in_step = false;
     stream->held_life = 0;
+    stream->is_blind &= !was_blind; /* once: who is left behind again will hear the next one soon */
+    stream->read_again |= stream->is_blind;
     settle_place(core, stream, result, now_ms);
 }
 

@@ -80,6 +80,7 @@ struct hf_stream {
     bool read_on_trial : 1;  /* the open read was sent while the store's life was on trial */
     bool is_provisional : 1; /* our place is from such a read: another node may have mended the
                                 stream since, and a new epoch is not announced */
+    bool is_blind : 1;       /* our place was taken over without its publication: look at it */
     bool is_held : 1;     /* PLACING, checked; what was missed is read when the fence has opened */
     bool is_mending : 1;  /* what is open is not a read but a mend */
     bool is_healing : 1;  /* ... that writes back, rather than one for a new epoch */

@@ -458,6 +458,65 @@ static void a_level_store_without_entries_is_no_contradiction(void **state)
     expect(&fx, "deliver w 7:9\n");
 }
 
+/* A place at 7:20 that was taken over from a page which ends at 7:6. */
+static struct hf_core_watch *start_ahead_of_the_page(void)
+{
+    fixture_start(&fx);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    recover(&fx, w, "r", 7, 2);
+    listening(&fx, "ch");
+    forget_log();
+    read_gives(&fx, 7, 20, 3, 6);
+    return w;
+}
+
+static void a_place_taken_over_without_its_publication_is_told_apart_all_the_same(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_ahead_of_the_page();
+    subscribe(&fx, w, "fresh");
+    expect(&fx, "answer r recovered 7:6 of 7:20 3-6\nread ch from 7:20\n");
+    read_gives(&fx, 7, 20, 20, 20);
+    expect(&fx, "answer fresh top 7:20 live\n");
+    reconnect(false);
+    forget_log();
+    read_gives_other(&fx, 7, 20, 20, 20, "other");
+    expect(&fx, "mend ch at 7:20 anew\n");
+}
+
+/* A channel as busy as that soon has one that is heard. */
+static void a_place_left_behind_while_it_is_looked_at_is_not_looked_at_again(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_ahead_of_the_page();
+    forget_log();
+    read_gives(&fx, 7, 30, 20, 24);
+    expect(&fx, "");
+    subscribe(&fx, w, "fresh");
+    expect(&fx, "answer fresh top 7:30 live\n");
+}
+
+static void a_place_taken_over_where_we_know_the_publication_needs_no_look(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    const struct hf_publication_fields fields = {.data = fixture_bytes("same")};
+    hf_core_published(fx.core, fixture_bytes("ch"), &fixture_history, (struct hf_position){7, 20},
+                      &fields);
+    recover(&fx, w, "r", 7, 2);
+    listening(&fx, "ch");
+    forget_log();
+    read_gives(&fx, 7, 20, 3, 6);
+    expect(&fx, "answer r recovered 7:6 of 7:20 3-6\n");
+    reconnect(false);
+    forget_log();
+    read_gives_other(&fx, 7, 20, 20, 20, "other");
+    expect(&fx, "mend ch at 7:20 anew\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -492,6 +551,9 @@ int main(void)
         TEST(a_loss_once_seen_is_not_forgotten_with_the_connection),
         TEST(evidence_outlives_the_tail_as_a_fingerprint),
         TEST(a_level_store_without_entries_is_no_contradiction),
+        TEST(a_place_taken_over_without_its_publication_is_told_apart_all_the_same),
+        TEST(a_place_left_behind_while_it_is_looked_at_is_not_looked_at_again),
+        TEST(a_place_taken_over_where_we_know_the_publication_needs_no_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
