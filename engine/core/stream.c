@@ -306,6 +306,9 @@ void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream)
     stream->wants_check = false;
     stream->was_removed = false;
     stream->is_held = false;
+    stream->is_blind = false;
+    stream->wants_known = false;
+    stream->known_is_right = false;
     stream->suspect = (struct hf_position){0};
     if (stream->read_state == HF_READ_OPEN) {
         stream->read_is_stale = true;
@@ -335,7 +338,8 @@ static void adopt(struct hf_core *core, struct hf_stream *stream,
                   const struct hf_core_read_result *result, uint64_t now_ms)
 {
     hf__core_clear_tail(core, stream);
-    stream->newest_print = 0;
+    bool is_known = hf_position_equal(stream->known, result->top);
+    stream->newest_print = is_known ? stream->known_print : 0;
     stream->position = result->top;
     stream->has_place = true;
     struct hf_page *page = result->page;
@@ -343,10 +347,36 @@ static void adopt(struct hf_core *core, struct hf_stream *stream,
         return;
     }
     if (page->items[page->count - 1]->position.offset != result->top.offset) {
+        stream->is_blind = stream->newest_print == 0;
         hf__recovery_serve_page(core, stream, page);
         return;
     }
     hf__stream_extend_tail(core, stream, page, now_ms);
+}
+
+/* Our place was taken over without its publication: from now on another one there is noticed. */
+static void note_contents(struct hf_stream *stream, const struct hf_core_read_result *result)
+{
+    const struct hf_publication *first = result->page != NULL ? result->page->items[0] : NULL;
+    if (stream->newest_print == 0 && stream->tail.count == 0 && first != NULL &&
+        hf_position_equal(first->position, stream->position)) {
+        stream->newest_print = hf__fingerprint(&first->fields);
+    }
+}
+
+static bool is_newer(struct hf_position a, struct hf_position b)
+{
+    return a.epoch != b.epoch ? a.epoch > b.epoch : a.offset > b.offset;
+}
+
+static const struct hf_publication *find_in(const struct hf_page *page, struct hf_position position)
+{
+    for (uint32_t i = 0; page != NULL && i < page->count; i++) {
+        if (hf_position_equal(page->items[i]->position, position)) {
+            return page->items[i];
+        }
+    }
+    return NULL;
 }
 
 /* Whether the store lacks what it has acknowledged or shown before (stream->known). */
@@ -356,14 +386,26 @@ static bool lacks_known(const struct hf_stream *stream, const struct hf_core_rea
     if (known->epoch != result->top.epoch || known->offset > result->top.offset) {
         return known->epoch >= result->top.epoch;
     }
-    for (uint32_t i = 0; result->page != NULL && i < result->page->count; i++) {
-        const struct hf_publication *theirs = result->page->items[i];
-        if (hf_position_equal(theirs->position, *known) &&
-            hf_position_equal(stream->known, *known) && stream->known_print != 0) {
-            return stream->known_print != hf__fingerprint(&theirs->fields);
-        }
+    const struct hf_publication *theirs = find_in(result->page, *known);
+    return theirs != NULL && stream->read_known_print != 0 &&
+           stream->read_known_print != hf__fingerprint(&theirs->fields);
+}
+
+/* Whether it may still: what was acknowledged here lies beyond the page. Then the store is asked
+ * for that, and for our place again when it has shown it. */
+static bool asks_for_known(struct hf_stream *stream, const struct hf_core_read_result *result)
+{
+    const struct hf_position *known = &stream->read_known;
+    if (stream->wants_known) {
+        stream->wants_known = false;
+        stream->known_is_right = true; /* as far as the store still has it */
+        return true;
     }
-    return false;
+    stream->wants_known = stream->is_suspicious && !stream->known_is_right &&
+                          known->epoch == result->top.epoch && known->offset > 0 &&
+                          is_newer(*known, stream->position) &&
+                          find_in(result->page, *known) == NULL;
+    return stream->wants_known;
 }
 
 /* Whether the result of a read from our place (stream->read_since) shows that the store has lost
@@ -450,6 +492,7 @@ static void store_went_back(struct hf_core *core, struct hf_stream *stream,
     hf__stream_set_suspicious(core, stream, true); /* until mended, also over a lost connection */
     stream->was_in_step = true;
     stream->in_step_life = 0;
+    stream->wants_known = false;
     if (stream->state == HF_STREAM_LIVE) {
         hf__stream_set_state(core, stream, HF_STREAM_PLACING);
     }
@@ -502,12 +545,6 @@ static void settle_place(struct hf_core *core, struct hf_stream *stream,
     }
 }
 
-/* What is on its way from before the removal must not come back into memory. */
-static bool is_newer(struct hf_position a, struct hf_position b)
-{
-    return a.epoch != b.epoch ? a.epoch > b.epoch : a.offset > b.offset;
-}
-
 void hf__stream_published(struct hf_stream *stream, struct hf_position position,
                           const struct hf_publication_fields *fields)
 {
@@ -535,6 +572,7 @@ bool hf__stream_joins(struct hf_stream *stream, const struct hf_core_read_result
     return false;
 }
 
+/* What is on its way from before the removal must not come back into memory. */
 void hf__stream_removed(struct hf_core *core, struct hf_stream *stream)
 {
     hf__core_clear_tail(core, stream);
@@ -578,7 +616,12 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
         store_went_back(core, stream, result);
         return;
     }
+    if (asks_for_known(stream, result)) {
+        return;
+    }
     stream->is_provisional = stream->read_on_trial;
+    bool was_blind = stream->is_blind;
+    stream->is_blind = false;
     if (!stream->has_place) {
         adopt(core, stream, result, now_ms);
     } else if (result->top.epoch < stream->position.epoch) {
@@ -592,6 +635,7 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
             store_went_back(core, stream, result);
             return;
         }
+        note_contents(stream, result);
         bool is_ahead = result->top.offset > stream->position.offset;
         if (stream->read_on_trial && is_ahead && !is_unwatched(stream)) {
             hold(core, stream);
@@ -607,6 +651,8 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
     hf__stream_set_suspicious(core, stream, false);
     stream->was_in_step = false;
     stream->held_life = 0;
+    stream->is_blind &= !was_blind; /* once: who is left behind again will hear the next one soon */
+    stream->read_again |= stream->is_blind;
     settle_place(core, stream, result, now_ms);
 }
 

@@ -156,7 +156,9 @@ static void the_limit_holds_for_a_page_of_the_first_read_too(void **state)
     forget_log();
     read_gives(&fx, 7, 20, 6, 9);
     expect(&fx, "answer just recovered 7:9 of 7:20 6-9\nanswer any recovered 7:9 of 7:20 6-9\n"
-                "answer few top 7:20 live\n");
+                "read ch from 7:20\n");
+    read_gives(&fx, 7, 20, 20, 20);
+    expect(&fx, "answer few top 7:20 live\n");
 }
 
 /* --- the newest only (cache mode) ------------------------------------------------------------- */
@@ -543,7 +545,9 @@ static void a_first_page_that_does_not_reach_the_top_is_served_and_followed(void
     recover(&fx, w, "near", 7, 8);
     listening(&fx, "ch");
     read_gives(&fx, 7, 9, 3, 6);
-    expect(&fx, "read ch after 7:2\nanswer r recovered 7:6 of 7:9 3-6\nread ch after 7:8\n");
+    expect(&fx, "read ch after 7:2\nanswer r recovered 7:6 of 7:9 3-6\nread ch from 7:9\n");
+    read_gives(&fx, 7, 9, 9, 9);
+    expect(&fx, "read ch after 7:8\n");
     hear(&fx, "ch", 7, 10);
     read_gives(&fx, 7, 9, 9, 9);
     expect(&fx, "answer near recovered 7:10 of 7:10 9-10 live\n");

@@ -384,15 +384,9 @@ static void a_store_is_not_healed_from_less_than_was_acknowledged(void **state)
     expect(&fx, "read ch from 7:6\nmend ch at 7:6 anew\n");
 }
 
-static void another_publication_where_one_was_acknowledged_here_gets_a_new_epoch(void **state)
+/* The store still has our place, 7:8, and behind it what we have not acknowledged. */
+static void read_gives_another_ninth(void)
 {
-    (void)state;
-    start_live_with_tail();
-    const struct hf_publication_fields fields = {.data = fixture_bytes("same")};
-    hf_core_published(fx.core, fixture_bytes("ch"), &fixture_history, (struct hf_position){7, 9},
-                      &fields);
-    reconnect(false);
-    forget_log();
     struct hf_publication *items[2] = {fixture_publication(7, 8, "same"),
                                        fixture_publication(7, 9, "other")};
     struct hf_page *page = hf_page_new(items, 2);
@@ -402,6 +396,98 @@ static void another_publication_where_one_was_acknowledged_here_gets_a_new_epoch
     hf_page_unref(page);
     hf_publication_unref(items[0]);
     hf_publication_unref(items[1]);
+}
+
+static void another_publication_where_one_was_acknowledged_here_gets_a_new_epoch(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    const struct hf_publication_fields fields = {.data = fixture_bytes("same")};
+    hf_core_published(fx.core, fixture_bytes("ch"), &fixture_history, (struct hf_position){7, 9},
+                      &fields);
+    reconnect(false);
+    forget_log();
+    read_gives_another_ninth();
+    expect(&fx, "mend ch at 7:9 anew\n");
+}
+
+/* 7:20 was acknowledged here; our place is 7:8, and the page from there ends at 7:12. */
+static void start_with_known_beyond_the_page(void)
+{
+    start_live_with_tail();
+    const struct hf_publication_fields fields = {.data = fixture_bytes("same")};
+    hf_core_published(fx.core, fixture_bytes("ch"), &fixture_history, (struct hf_position){7, 20},
+                      &fields);
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 30, 8, 12);
+    expect(&fx, "read ch from 7:20\n");
+    assert_false(hf_core_is_checked(fx.core));
+}
+
+static void
+another_publication_beyond_the_page_where_one_was_acknowledged_gets_a_new_epoch(void **state)
+{
+    (void)state;
+    start_with_known_beyond_the_page();
+    read_gives_other(&fx, 7, 30, 20, 20, "other");
+    expect(&fx, "mend ch at 7:30 anew\n");
+    mend_done(&fx, HF_OK);
+    expect(&fx, "read ch from 7:8\n");
+    assert_false(hf_core_is_checked(fx.core));
+    read_gives(&fx, 9, 0, 0, 0);
+    expect(&fx, "lost w\n");
+    assert_true(hf_core_is_checked(fx.core));
+}
+
+static void the_same_publication_beyond_the_page_is_asked_for_once(void **state)
+{
+    (void)state;
+    start_with_known_beyond_the_page();
+    read_gives(&fx, 7, 30, 20, 20);
+    expect(&fx, "read ch from 7:8\n");
+    assert_false(hf_core_is_checked(fx.core));
+    read_gives(&fx, 7, 30, 8, 12);
+    expect(&fx, "deliver w 7:9\ndeliver w 7:10\ndeliver w 7:11\ndeliver w 7:12\n"
+                "read ch from 7:12\n");
+    assert_true(hf_core_is_checked(fx.core));
+}
+
+static void a_publication_beyond_the_page_that_is_trimmed_is_no_contradiction(void **state)
+{
+    (void)state;
+    start_with_known_beyond_the_page();
+    read_gives(&fx, 7, 30, 25, 25);
+    expect(&fx, "read ch from 7:8\n");
+    read_gives(&fx, 7, 30, 0, 0);
+    assert_true(hf_core_is_checked(fx.core));
+    assert_int_equal(counters(&fx)->rollbacks_seen, 0);
+}
+
+static void what_was_acknowledged_is_asked_for_again_in_another_life(void **state)
+{
+    (void)state;
+    start_with_known_beyond_the_page();
+    read_gives(&fx, 7, 30, 20, 20);
+    reconnect(false);
+    read_fails(&fx, HF_EUNAVAILABLE); /* the read from before */
+    forget_log();
+    read_gives(&fx, 7, 30, 8, 12);
+    expect(&fx, "read ch from 7:20\n");
+}
+
+static void an_acknowledgement_during_the_read_does_not_hide_the_one_before(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    const struct hf_publication_fields fields = {.data = fixture_bytes("same")};
+    hf_core_published(fx.core, fixture_bytes("ch"), &fixture_history, (struct hf_position){7, 9},
+                      &fields);
+    reconnect(false);
+    hf_core_published(fx.core, fixture_bytes("ch"), &fixture_history, (struct hf_position){7, 10},
+                      &fields);
+    forget_log();
+    read_gives_another_ninth();
     expect(&fx, "mend ch at 7:9 anew\n");
 }
 
@@ -458,6 +544,65 @@ static void a_level_store_without_entries_is_no_contradiction(void **state)
     expect(&fx, "deliver w 7:9\n");
 }
 
+/* A place at 7:20 that was taken over from a page which ends at 7:6. */
+static struct hf_core_watch *start_ahead_of_the_page(void)
+{
+    fixture_start(&fx);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    recover(&fx, w, "r", 7, 2);
+    listening(&fx, "ch");
+    forget_log();
+    read_gives(&fx, 7, 20, 3, 6);
+    return w;
+}
+
+static void a_place_taken_over_without_its_publication_is_told_apart_all_the_same(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_ahead_of_the_page();
+    subscribe(&fx, w, "fresh");
+    expect(&fx, "answer r recovered 7:6 of 7:20 3-6\nread ch from 7:20\n");
+    read_gives(&fx, 7, 20, 20, 20);
+    expect(&fx, "answer fresh top 7:20 live\n");
+    reconnect(false);
+    forget_log();
+    read_gives_other(&fx, 7, 20, 20, 20, "other");
+    expect(&fx, "mend ch at 7:20 anew\n");
+}
+
+/* A channel as busy as that soon has one that is heard. */
+static void a_place_left_behind_while_it_is_looked_at_is_not_looked_at_again(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_ahead_of_the_page();
+    forget_log();
+    read_gives(&fx, 7, 30, 20, 24);
+    expect(&fx, "");
+    subscribe(&fx, w, "fresh");
+    expect(&fx, "answer fresh top 7:30 live\n");
+}
+
+static void a_place_taken_over_where_we_know_the_publication_needs_no_look(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    const struct hf_publication_fields fields = {.data = fixture_bytes("same")};
+    hf_core_published(fx.core, fixture_bytes("ch"), &fixture_history, (struct hf_position){7, 20},
+                      &fields);
+    recover(&fx, w, "r", 7, 2);
+    listening(&fx, "ch");
+    forget_log();
+    read_gives(&fx, 7, 20, 3, 6);
+    expect(&fx, "answer r recovered 7:6 of 7:20 3-6\n");
+    reconnect(false);
+    forget_log();
+    read_gives_other(&fx, 7, 20, 20, 20, "other");
+    expect(&fx, "mend ch at 7:20 anew\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,10 +633,18 @@ int main(void)
         TEST(a_publish_acknowledged_here_is_known_before_it_is_heard),
         TEST(a_store_is_not_healed_from_less_than_was_acknowledged),
         TEST(another_publication_where_one_was_acknowledged_here_gets_a_new_epoch),
+        TEST(another_publication_beyond_the_page_where_one_was_acknowledged_gets_a_new_epoch),
+        TEST(the_same_publication_beyond_the_page_is_asked_for_once),
+        TEST(a_publication_beyond_the_page_that_is_trimmed_is_no_contradiction),
+        TEST(what_was_acknowledged_is_asked_for_again_in_another_life),
+        TEST(an_acknowledgement_during_the_read_does_not_hide_the_one_before),
         TEST(an_older_epoch_in_the_store_is_a_life_that_had_ended),
         TEST(a_loss_once_seen_is_not_forgotten_with_the_connection),
         TEST(evidence_outlives_the_tail_as_a_fingerprint),
         TEST(a_level_store_without_entries_is_no_contradiction),
+        TEST(a_place_taken_over_without_its_publication_is_told_apart_all_the_same),
+        TEST(a_place_left_behind_while_it_is_looked_at_is_not_looked_at_again),
+        TEST(a_place_taken_over_where_we_know_the_publication_needs_no_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
