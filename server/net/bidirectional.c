@@ -21,11 +21,7 @@ static const struct hf_transport http_stream_json_transport = {
     .framing = HF_FRAMING_LINES,
     .wrap = wrap_lines,
     .send = hf__stream_send,
-    .queued = hf_connection_queued,
-    .close = hf__stream_close,
-    .drop = hf__stream_drop,
-    .reschedule = hf__stream_reschedule,
-    .describe = hf__stream_describe,
+    HF__STREAM_OPERATIONS,
 };
 
 static struct hf_frame *wrap_chunk(const char *data, size_t len)
@@ -39,11 +35,7 @@ static const struct hf_transport http_stream_protobuf_transport = {
     .framing = HF_FRAMING_CHUNKS,
     .wrap = wrap_chunk,
     .send = hf__stream_send,
-    .queued = hf_connection_queued,
-    .close = hf__stream_close,
-    .drop = hf__stream_drop,
-    .reschedule = hf__stream_reschedule,
-    .describe = hf__stream_describe,
+    HF__STREAM_OPERATIONS,
 };
 
 /* Messages are lines already, so that each becomes one event. */
@@ -71,11 +63,7 @@ static const struct hf_transport sse_transport = {
     .framing = HF_FRAMING_SSE,
     .wrap = wrap_events,
     .send = hf__stream_send,
-    .queued = hf_connection_queued,
-    .close = hf__stream_close,
-    .drop = hf__stream_drop,
-    .reschedule = hf__stream_reschedule,
-    .describe = hf__stream_describe,
+    HF__STREAM_OPERATIONS,
 };
 
 static void begin(struct hf_http_request *request, const struct hf_transport *transport,

@@ -65,6 +65,16 @@ void hf__stream_drop(struct hf_connection *connection);
 void hf__stream_reschedule(struct hf_connection *connection);
 void hf__stream_describe(const struct hf_connection *connection, struct hf_connect_result *result);
 
+/* All of these but _send. */
+/* clang-format off */
+#define HF__STREAM_OPERATIONS                                                                      \
+    .queued = hf_connection_queued,                                                                \
+    .close = hf__stream_close,                                                                     \
+    .drop = hf__stream_drop,                                                                       \
+    .reschedule = hf__stream_reschedule,                                                           \
+    .describe = hf__stream_describe
+/* clang-format on */
+
 /* Of the request's body: Protobuf for the content type application/octet-stream, else JSON. */
 enum hf_encoding hf__stream_encoding(const struct hf_http_request *request);
 /* Checks that are common to all: version, draining, admission. False: the request was answered. */

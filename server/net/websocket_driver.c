@@ -190,18 +190,23 @@ static void describe(const struct hf_connection *connection, struct hf_connect_r
     }
 }
 
+/* clang-format off */
+#define COMMON_OPERATIONS                                                                          \
+    .send = transport_send,                                                                        \
+    .queued = hf_connection_queued,                                                                \
+    .close = transport_close,                                                                      \
+    .drop = transport_drop,                                                                        \
+    .reschedule = transport_reschedule,                                                            \
+    .describe = describe,                                                                          \
+    .ping = transport_ping
+/* clang-format on */
+
 const struct hf_transport hf_websocket_json_transport = {
     .name = "websocket",
     .encoding = HF_ENCODING_JSON,
     .framing = HF_FRAMING_WEBSOCKET_JSON,
     .wrap = wrap_text,
-    .send = transport_send,
-    .queued = hf_connection_queued,
-    .close = transport_close,
-    .drop = transport_drop,
-    .reschedule = transport_reschedule,
-    .describe = describe,
-    .ping = transport_ping,
+    COMMON_OPERATIONS,
 };
 
 const struct hf_transport hf_websocket_protobuf_transport = {
@@ -209,13 +214,7 @@ const struct hf_transport hf_websocket_protobuf_transport = {
     .encoding = HF_ENCODING_PROTOBUF,
     .framing = HF_FRAMING_WEBSOCKET_PROTOBUF,
     .wrap = wrap_binary,
-    .send = transport_send,
-    .queued = hf_connection_queued,
-    .close = transport_close,
-    .drop = transport_drop,
-    .reschedule = transport_reschedule,
-    .describe = describe,
-    .ping = transport_ping,
+    COMMON_OPERATIONS,
 };
 
 const struct hf_transport hf_websocket_json_deflate_transport = {
@@ -223,13 +222,7 @@ const struct hf_transport hf_websocket_json_deflate_transport = {
     .encoding = HF_ENCODING_JSON,
     .framing = HF_FRAMING_WEBSOCKET_JSON_DEFLATE,
     .wrap = wrap_text_deflated,
-    .send = transport_send,
-    .queued = hf_connection_queued,
-    .close = transport_close,
-    .drop = transport_drop,
-    .reschedule = transport_reschedule,
-    .describe = describe,
-    .ping = transport_ping,
+    COMMON_OPERATIONS,
 };
 
 const struct hf_transport hf_websocket_protobuf_deflate_transport = {
@@ -237,13 +230,7 @@ const struct hf_transport hf_websocket_protobuf_deflate_transport = {
     .encoding = HF_ENCODING_PROTOBUF,
     .framing = HF_FRAMING_WEBSOCKET_PROTOBUF_DEFLATE,
     .wrap = wrap_binary_deflated,
-    .send = transport_send,
-    .queued = hf_connection_queued,
-    .close = transport_close,
-    .drop = transport_drop,
-    .reschedule = transport_reschedule,
-    .describe = describe,
-    .ping = transport_ping,
+    COMMON_OPERATIONS,
 };
 
 bool hf__websocket_is_deflated(const struct hf_transport *transport)
@@ -279,15 +266,9 @@ const struct hf_transport hf_uni_websocket_transport = {
     .encoding = HF_ENCODING_JSON,
     .framing = HF_FRAMING_UNI_WEBSOCKET,
     .wrap = uni_wrap,
-    .send = transport_send,
-    .queued = hf_connection_queued,
-    .close = transport_close,
-    .drop = transport_drop,
-    .reschedule = transport_reschedule,
+    COMMON_OPERATIONS,
     .encoder = &hf_encoder_json_bare,
     .is_unidirectional = true,
-    .describe = describe,
-    .ping = transport_ping,
 };
 
 /* --- receiving -------------------------------------------------------------------------------- */

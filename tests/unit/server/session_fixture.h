@@ -11,6 +11,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -460,7 +461,7 @@ struct hf_connection {
 };
 
 static bool fake_wrap_fails;
-static unsigned fake_wraps; /* frames built */
+static atomic_uint fake_wraps; /* frames built, on any thread */
 
 static inline struct hf_frame *fake_wrap(const char *data, size_t len)
 {

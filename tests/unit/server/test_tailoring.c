@@ -71,8 +71,9 @@ static void member_remove(struct member *member)
 static void keep_last(struct member *member, const char *text, size_t len)
 {
     free(member->last);
-    member->last = strndup(text, len);
+    member->last = calloc(1, len + 1);
     assert_non_null(member->last);
+    memcpy(member->last, text, len);
 }
 
 /* The payload and the delta flag of the one push that was sent. */

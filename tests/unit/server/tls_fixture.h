@@ -33,8 +33,9 @@ static inline char *tls_text_of(BIO *bio)
 {
     char *data;
     long len = BIO_get_mem_data(bio, &data);
-    char *text = strndup(data, (size_t)len);
+    char *text = calloc(1, (size_t)len + 1);
     assert_non_null(text);
+    memcpy(text, data, (size_t)len);
     BIO_free(bio);
     return text;
 }
