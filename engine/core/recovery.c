@@ -247,9 +247,6 @@ bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf
     if (places && stream->suspect.epoch != HF_EPOCH_NONE) {
         start_at(read, stream->suspect);
         read->limit = 1;
-    } else if (places && stream->wants_known) {
-        start_at(read, stream->known);
-        read->limit = 1;
     } else if (places && stream->has_place) {
         start_at(read, stream->position);
         read->proves = stream->is_suspicious && stream->was_in_step;
@@ -272,7 +269,6 @@ bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf
     stream->read_since = read->since;
     stream->read_place = stream->position;
     stream->read_known = stream->known;
-    stream->read_known_print = stream->known_print;
     stream->pending_asked = stream->pending_count;
     struct hf_waiter *waiter;
     TAILQ_FOREACH (waiter, &stream->waiters, in_waiters) {

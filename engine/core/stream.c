@@ -307,8 +307,6 @@ void hf__stream_disconnected(struct hf_core *core, struct hf_stream *stream)
     stream->was_removed = false;
     stream->is_held = false;
     stream->is_blind = false;
-    stream->wants_known = false;
-    stream->known_is_right = false;
     stream->suspect = (struct hf_position){0};
     if (stream->read_state == HF_READ_OPEN) {
         stream->read_is_stale = true;
@@ -364,21 +362,6 @@ static void note_contents(struct hf_stream *stream, const struct hf_core_read_re
     }
 }
 
-static bool is_newer(struct hf_position a, struct hf_position b)
-{
-    return a.epoch != b.epoch ? a.epoch > b.epoch : a.offset > b.offset;
-}
-
-static const struct hf_publication *find_in(const struct hf_page *page, struct hf_position position)
-{
-    for (uint32_t i = 0; page != NULL && i < page->count; i++) {
-        if (hf_position_equal(page->items[i]->position, position)) {
-            return page->items[i];
-        }
-    }
-    return NULL;
-}
-
 /* Whether the store lacks what it has acknowledged or shown before (stream->known). */
 static bool lacks_known(const struct hf_stream *stream, const struct hf_core_read_result *result)
 {
@@ -386,26 +369,14 @@ static bool lacks_known(const struct hf_stream *stream, const struct hf_core_rea
     if (known->epoch != result->top.epoch || known->offset > result->top.offset) {
         return known->epoch >= result->top.epoch;
     }
-    const struct hf_publication *theirs = find_in(result->page, *known);
-    return theirs != NULL && stream->read_known_print != 0 &&
-           stream->read_known_print != hf__fingerprint(&theirs->fields);
-}
-
-/* Whether it may still: what was acknowledged here lies beyond the page. Then the store is asked
- * for that, and for our place again when it has shown it. */
-static bool asks_for_known(struct hf_stream *stream, const struct hf_core_read_result *result)
-{
-    const struct hf_position *known = &stream->read_known;
-    if (stream->wants_known) {
-        stream->wants_known = false;
-        stream->known_is_right = true; /* as far as the store still has it */
-        return true;
+    for (uint32_t i = 0; result->page != NULL && i < result->page->count; i++) {
+        const struct hf_publication *theirs = result->page->items[i];
+        if (hf_position_equal(theirs->position, *known) &&
+            hf_position_equal(stream->known, *known) && stream->known_print != 0) {
+            return stream->known_print != hf__fingerprint(&theirs->fields);
+        }
     }
-    stream->wants_known = stream->is_suspicious && !stream->known_is_right &&
-                          known->epoch == result->top.epoch && known->offset > 0 &&
-                          is_newer(*known, stream->position) &&
-                          find_in(result->page, *known) == NULL;
-    return stream->wants_known;
+    return false;
 }
 
 /* Whether the result of a read from our place (stream->read_since) shows that the store has lost
@@ -492,7 +463,6 @@ static void store_went_back(struct hf_core *core, struct hf_stream *stream,
     hf__stream_set_suspicious(core, stream, true); /* until mended, also over a lost connection */
     stream->was_in_step = true;
     stream->in_step_life = 0;
-    stream->wants_known = false;
     if (stream->state == HF_STREAM_LIVE) {
         hf__stream_set_state(core, stream, HF_STREAM_PLACING);
     }
@@ -545,6 +515,12 @@ static void settle_place(struct hf_core *core, struct hf_stream *stream,
     }
 }
 
+/* What is on its way from before the removal must not come back into memory. */
+static bool is_newer(struct hf_position a, struct hf_position b)
+{
+    return a.epoch != b.epoch ? a.epoch > b.epoch : a.offset > b.offset;
+}
+
 void hf__stream_published(struct hf_stream *stream, struct hf_position position,
                           const struct hf_publication_fields *fields)
 {
@@ -572,7 +548,6 @@ bool hf__stream_joins(struct hf_stream *stream, const struct hf_core_read_result
     return false;
 }
 
-/* What is on its way from before the removal must not come back into memory. */
 void hf__stream_removed(struct hf_core *core, struct hf_stream *stream)
 {
     hf__core_clear_tail(core, stream);
@@ -614,9 +589,6 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
     }
     if (lacks_known(stream, result)) {
         store_went_back(core, stream, result);
-        return;
-    }
-    if (asks_for_known(stream, result)) {
         return;
     }
     stream->is_provisional = stream->read_on_trial;

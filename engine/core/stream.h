@@ -87,9 +87,6 @@ struct hf_stream {
     bool is_leaving : 1;  /* without watches; goes when what is open is back */
     bool is_checking : 1; /* for a witness: without watches, not listening */
     bool is_suspicious : 1; /* the store may have lost what we saw: prove that it did not */
-    bool wants_known : 1; /* suspicious, and the next read is to show what the store has at `known`
-                           */
-    bool known_is_right : 1; /* ... which such a read has shown in this life */
     bool was_in_step : 1; /* suspicious, and our place was the store's newest when we lost sight of
                              it */
     struct hf_position position; /* newest publication handed on */
@@ -112,7 +109,6 @@ struct hf_stream {
     struct hf_position read_since;   /* what the open read asked for */
     struct hf_position read_place;   /* our place when it was sent */
     struct hf_position read_known;   /* `known` when it was sent */
-    uint64_t read_known_print;       /* ... and its fingerprint */
     uint64_t retry_ms;               /* a read failed: not again before; 0: none failed */
     TAILQ_ENTRY(hf_stream) in_reads; /* core->reads when QUEUED, core->retries when retry_ms */
 

@@ -110,8 +110,6 @@ MUTANTS = (
            ("stream.c", "(admitted == stream->in_step_life || admitted == stream->held_life);", "true;")),
     mutant("known-ignored", "what was acknowledged here but not heard is not asked for",
            ("stream.c", "    if (lacks_known(stream, result)) {", "    if (false) {")),
-    mutant("known-beyond-page", "... nor where it lies beyond the page that is read",
-           ("stream.c", "    if (asks_for_known(stream, result)) {", "    if (false) {")),
     mutant("place-blind", "a place that was taken over without its publication is not looked at",
            ("stream.c", "    stream->read_again |= stream->is_blind;\n", "")),
     mutant("older-epoch", "a life of the stream that had ended is believed",

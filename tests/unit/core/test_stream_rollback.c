@@ -384,20 +384,6 @@ static void a_store_is_not_healed_from_less_than_was_acknowledged(void **state)
     expect(&fx, "read ch from 7:6\nmend ch at 7:6 anew\n");
 }
 
-/* The store still has our place, 7:8, and behind it what we have not acknowledged. */
-static void read_gives_another_ninth(void)
-{
-    struct hf_publication *items[2] = {fixture_publication(7, 8, "same"),
-                                       fixture_publication(7, 9, "other")};
-    struct hf_page *page = hf_page_new(items, 2);
-    assert_non_null(page);
-    const struct hf_core_read_result result = {.top = {7, 9}, .page = page, .life = fx.life};
-    hf_core_read_done(fx.core, fixture_take_read(&fx), &result, fx.now_ms);
-    hf_page_unref(page);
-    hf_publication_unref(items[0]);
-    hf_publication_unref(items[1]);
-}
-
 static void another_publication_where_one_was_acknowledged_here_gets_a_new_epoch(void **state)
 {
     (void)state;
@@ -407,87 +393,15 @@ static void another_publication_where_one_was_acknowledged_here_gets_a_new_epoch
                       &fields);
     reconnect(false);
     forget_log();
-    read_gives_another_ninth();
-    expect(&fx, "mend ch at 7:9 anew\n");
-}
-
-/* 7:20 was acknowledged here; our place is 7:8, and the page from there ends at 7:12. */
-static void start_with_known_beyond_the_page(void)
-{
-    start_live_with_tail();
-    const struct hf_publication_fields fields = {.data = fixture_bytes("same")};
-    hf_core_published(fx.core, fixture_bytes("ch"), &fixture_history, (struct hf_position){7, 20},
-                      &fields);
-    reconnect(false);
-    forget_log();
-    read_gives(&fx, 7, 30, 8, 12);
-    expect(&fx, "read ch from 7:20\n");
-    assert_false(hf_core_is_checked(fx.core));
-}
-
-static void
-another_publication_beyond_the_page_where_one_was_acknowledged_gets_a_new_epoch(void **state)
-{
-    (void)state;
-    start_with_known_beyond_the_page();
-    read_gives_other(&fx, 7, 30, 20, 20, "other");
-    expect(&fx, "mend ch at 7:30 anew\n");
-    mend_done(&fx, HF_OK);
-    expect(&fx, "read ch from 7:8\n");
-    assert_false(hf_core_is_checked(fx.core));
-    read_gives(&fx, 9, 0, 0, 0);
-    expect(&fx, "lost w\n");
-    assert_true(hf_core_is_checked(fx.core));
-}
-
-static void the_same_publication_beyond_the_page_is_asked_for_once(void **state)
-{
-    (void)state;
-    start_with_known_beyond_the_page();
-    read_gives(&fx, 7, 30, 20, 20);
-    expect(&fx, "read ch from 7:8\n");
-    assert_false(hf_core_is_checked(fx.core));
-    read_gives(&fx, 7, 30, 8, 12);
-    expect(&fx, "deliver w 7:9\ndeliver w 7:10\ndeliver w 7:11\ndeliver w 7:12\n"
-                "read ch from 7:12\n");
-    assert_true(hf_core_is_checked(fx.core));
-}
-
-static void a_publication_beyond_the_page_that_is_trimmed_is_no_contradiction(void **state)
-{
-    (void)state;
-    start_with_known_beyond_the_page();
-    read_gives(&fx, 7, 30, 25, 25);
-    expect(&fx, "read ch from 7:8\n");
-    read_gives(&fx, 7, 30, 0, 0);
-    assert_true(hf_core_is_checked(fx.core));
-    assert_int_equal(counters(&fx)->rollbacks_seen, 0);
-}
-
-static void what_was_acknowledged_is_asked_for_again_in_another_life(void **state)
-{
-    (void)state;
-    start_with_known_beyond_the_page();
-    read_gives(&fx, 7, 30, 20, 20);
-    reconnect(false);
-    read_fails(&fx, HF_EUNAVAILABLE); /* the read from before */
-    forget_log();
-    read_gives(&fx, 7, 30, 8, 12);
-    expect(&fx, "read ch from 7:20\n");
-}
-
-static void an_acknowledgement_during_the_read_does_not_hide_the_one_before(void **state)
-{
-    (void)state;
-    start_live_with_tail();
-    const struct hf_publication_fields fields = {.data = fixture_bytes("same")};
-    hf_core_published(fx.core, fixture_bytes("ch"), &fixture_history, (struct hf_position){7, 9},
-                      &fields);
-    reconnect(false);
-    hf_core_published(fx.core, fixture_bytes("ch"), &fixture_history, (struct hf_position){7, 10},
-                      &fields);
-    forget_log();
-    read_gives_another_ninth();
+    struct hf_publication *items[2] = {fixture_publication(7, 8, "same"),
+                                       fixture_publication(7, 9, "other")};
+    struct hf_page *page = hf_page_new(items, 2);
+    assert_non_null(page);
+    const struct hf_core_read_result result = {.top = {7, 9}, .page = page, .life = fx.life};
+    hf_core_read_done(fx.core, fixture_take_read(&fx), &result, fx.now_ms);
+    hf_page_unref(page);
+    hf_publication_unref(items[0]);
+    hf_publication_unref(items[1]);
     expect(&fx, "mend ch at 7:9 anew\n");
 }
 
@@ -633,11 +547,6 @@ int main(void)
         TEST(a_publish_acknowledged_here_is_known_before_it_is_heard),
         TEST(a_store_is_not_healed_from_less_than_was_acknowledged),
         TEST(another_publication_where_one_was_acknowledged_here_gets_a_new_epoch),
-        TEST(another_publication_beyond_the_page_where_one_was_acknowledged_gets_a_new_epoch),
-        TEST(the_same_publication_beyond_the_page_is_asked_for_once),
-        TEST(a_publication_beyond_the_page_that_is_trimmed_is_no_contradiction),
-        TEST(what_was_acknowledged_is_asked_for_again_in_another_life),
-        TEST(an_acknowledgement_during_the_read_does_not_hide_the_one_before),
         TEST(an_older_epoch_in_the_store_is_a_life_that_had_ended),
         TEST(a_loss_once_seen_is_not_forgotten_with_the_connection),
         TEST(evidence_outlives_the_tail_as_a_fingerprint),
