@@ -404,7 +404,7 @@ const struct hf_option hf__options[] = {
     BYTES("holdfast.inbox_max_bytes", AT(holdfast.inbox_max_bytes), "8MiB", 1, BYTES_MAX, 0,
           "bytes of emulated commands that other workers hand to one worker; above it the sender "
           "gets HTTP 503"),
-    DURATION("holdfast.delivery_rest_max", AT(holdfast.delivery_rest_max_ms), "8ms", 0, SECOND - 1,
+    DURATION("holdfast.delivery_rest_max", AT(holdfast.delivery_rest_max_ms), "3ms", 0, SECOND - 1,
              0,
              "after a large fan-out a worker gathers publications for four times as long, at most "
              "so long; 0 = not at all"),
