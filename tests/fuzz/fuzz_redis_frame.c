@@ -13,7 +13,8 @@ static void check_round_trip(const char *from, const char *to, struct hf_positio
 
     assert(hf_position_parse(text, text_len, &again) == 0);
     assert(again.epoch == position.epoch && again.offset == position.offset);
-    assert(text_len + head_len + fields->data.len + fields->info.len + fields->tags.len ==
+    assert(text_len + head_len + fields->data.len + fields->info.len + fields->tags.len +
+               fields->version_epoch.len ==
            (size_t)(to - from));
     assert(memcmp(from, text, text_len) == 0);
     assert(memcmp(from + text_len, head, head_len) == 0);
