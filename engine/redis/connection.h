@@ -25,7 +25,8 @@
 struct event_base;
 struct hf_redis_connection;
 
-#define HF_REDIS_REASON_SIZE 160
+#define HF_REDIS_REASON_SIZE    160
+#define HF_REDIS_REPLICA_REASON "READONLY: it is a replica of another server"
 
 struct hf_redis_connection_config {
     struct hf_redis_address address; /* borrowed for the connection's life */
@@ -55,9 +56,8 @@ void hf_redis_connection_free(struct hf_redis_connection *connection);
 /* Also false when _break was called: what is sent then is lost. */
 bool hf_redis_connection_is_ready(const struct hf_redis_connection *connection);
 const char *hf_redis_connection_reason(const struct hf_redis_connection *connection);
-/* A number made of the server process' run ID and its replication ID, asked for by each greeting
- * (with has_scripts); when
- * it is not told, another number for each connection. Never 0 once on_ready was called. */
+/* The server's life (identity.h), asked for by each greeting (with has_scripts); when it is not
+ * told, another number for each connection. Never 0 once on_ready was called. */
 uint64_t hf_redis_connection_life(const struct hf_redis_connection *connection);
 uint64_t hf_redis_connection_commands(const struct hf_redis_connection *connection);
 

@@ -363,6 +363,10 @@ const struct hf_option hf__options[] = {
              "once"),
     DURATION("holdfast.store_wait", AT(holdfast.store_wait_ms), "4s", 0, HOUR, 0,
              "time that requests wait for a store that is away; 0 = they fail at once"),
+    DURATION("holdfast.redis_probe_interval", AT(holdfast.redis_probe_interval_ms), "5s", 100, HOUR,
+             0,
+             "Redis has to prove so often that it delivers, and is asked whether it still is the "
+             "primary that it was"),
     DURATION("holdfast.node_timeout", AT(holdfast.node_timeout_ms), "3s", 100, HOUR, 0,
              "after Redis was lost, nodes wait so long for each other's word on what it still has"),
     DURATION("holdfast.node_hello", AT(holdfast.node_hello_ms), "300ms", 1, HOUR, 0,
