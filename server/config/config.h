@@ -321,8 +321,9 @@ struct hf_config {
     struct hf_config_health health;
     struct hf_config_prometheus prometheus;
     struct hf_config_holdfast holdfast;
-    char *node_name; /* `<hostname>_<port>` is filled in when not set */
-    char *pid_file;  /* "" = none is written */
+    char *node_name;                  /* `<hostname>_<port>` is filled in when not set */
+    int64_t info_metrics_interval_ms; /* `info` tells what was done in so long */
+    char *pid_file;                   /* "" = none is written */
     int64_t shutdown_timeout_ms;
 };
 

@@ -120,6 +120,8 @@ const struct hf_option hf__options[] = {
 
     STRING("node.name", AT(node_name), "", 0,
            "name of this node in the server API; empty = <hostname>_<port>"),
+    DURATION("node.info_metrics_aggregate_interval", AT(info_metrics_interval_ms), "60s", SECOND,
+             24 * HOUR, 0, "the server API's info tells what was done in the last such time"),
     STRING("pid_file", AT(pid_file), "", 0, "file to write the process id to; empty = none"),
     DURATION("shutdown.timeout", AT(shutdown_timeout_ms), "30s", 1, 24 * HOUR, 0,
              "how long a graceful stop may take"),
