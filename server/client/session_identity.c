@@ -247,6 +247,7 @@ bool hf_subscription_expire_at(struct hf_subscription *subscription, int64_t exp
     if (identity == NULL) {
         return false;
     }
+    expire_at_s = expire_at_s < 1 ? 1 : expire_at_s; /* past, and not 0, which is never */
     subscription->expire_at_s = expire_at_s > UINT32_MAX ? UINT32_MAX : (uint32_t)expire_at_s;
     deadline_ms = deadline_of(session, subscription->expire_at_s, delay_ms);
     if (deadline_ms < identity->subscriptions_at_ms) {
