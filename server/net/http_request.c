@@ -481,8 +481,9 @@ static bool decode_component(struct hf_slice text, char *out, size_t size, size_
     return true;
 }
 
-bool hf_http_query(const struct hf_http_request *request, const char *name, char *out, size_t size,
-                   size_t *len)
+/* The first parameter of that name, as it was sent. */
+static bool find_parameter(const struct hf_http_request *request, const char *name,
+                           struct hf_slice *value)
 {
     size_t name_len = strlen(name);
     const char *at = request->query.data;
@@ -493,11 +494,24 @@ bool hf_http_query(const struct hf_http_request *request, const char *name, char
         const char *sign = memchr(at, '=', (size_t)(next - at));
         size_t own_len = (size_t)((sign != NULL ? sign : next) - at);
         if (own_len == name_len && memcmp(at, name, name_len) == 0) {
-            struct hf_slice value =
+            *value =
                 sign != NULL ? hf_slice(sign + 1, (size_t)(next - sign - 1)) : hf_slice(next, 0);
-            return decode_component(value, out, size, len);
+            return true;
         }
         at = next + 1;
     }
     return false;
+}
+
+bool hf_http_query_has(const struct hf_http_request *request, const char *name)
+{
+    struct hf_slice value;
+    return find_parameter(request, name, &value);
+}
+
+bool hf_http_query(const struct hf_http_request *request, const char *name, char *out, size_t size,
+                   size_t *len)
+{
+    struct hf_slice value;
+    return find_parameter(request, name, &value) && decode_component(value, out, size, len);
 }
