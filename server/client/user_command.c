@@ -372,7 +372,8 @@ static void take_single(struct hf_worker *worker, struct hf_slice user)
         hf_session_client_text(session, text);
         if (hf_slice_equal(client, hf_slice(text, HF_CLIENT_ID_TEXT_LEN))) {
             identity->announced_until_ms = 0;
-        } else if (identity == NULL || identity->announced_until_ms <= worker->now_ms) {
+        } else if (!session->transport->is_transient &&
+                   (identity == NULL || identity->announced_until_ms <= worker->now_ms)) {
             hf_session_disconnect(session, HF_DISCONNECT_CONNECTION_LIMIT);
         }
     }
