@@ -73,10 +73,11 @@ static void store_down(struct sim *sim)
                0);
 }
 
-static void come_back_as(struct sim *sim, const struct model_stream *streams, uint64_t noted_life)
+static void come_back_as(struct sim *sim, const struct model_stream *streams,
+                         const struct hf_lives *noted)
 {
     store_down(sim);
-    sim->noted_life = noted_life;
+    sim->noted = *noted;
     for (unsigned i = 0; i < MODEL_CHANNELS; i++) {
         model_go_back(&sim->store, i, &streams[i]);
         model_note_line(&sim->store, i, sim->world.now_ms, false);
@@ -90,7 +91,7 @@ static void act_replicate(void *subject, uint64_t number)
     (void)number;
     if (!sim->is_quiet) {
         memcpy(sim->replica, sim->store.streams, sizeof sim->replica);
-        sim->replica_life = sim->noted_life;
+        sim->replica_noted = sim->noted;
         world_plan(&sim->world, 20 + world_below(&sim->world, 400), act_replicate, sim, 0);
     }
 }
@@ -115,9 +116,10 @@ static void fault_restart(struct sim *sim, struct node *node)
 static void fault_lose_all(struct sim *sim, struct node *node)
 {
     static const struct model_stream nothing[MODEL_CHANNELS];
+    static const struct hf_lives none;
     (void)node;
     tell(sim, "the store loses everything");
-    come_back_as(sim, nothing, 0);
+    come_back_as(sim, nothing, &none);
 }
 
 static void fault_snapshot(struct sim *sim, struct node *node)
@@ -125,7 +127,7 @@ static void fault_snapshot(struct sim *sim, struct node *node)
     (void)node;
     tell(sim, "the store is saved");
     memcpy(sim->snapshot, sim->store.streams, sizeof sim->snapshot);
-    sim->snapshot_life = sim->noted_life;
+    sim->snapshot_noted = sim->noted;
 }
 
 static void fault_go_back(struct sim *sim, struct node *node)
@@ -133,7 +135,7 @@ static void fault_go_back(struct sim *sim, struct node *node)
     (void)node;
     tell(sim, "the store comes back as it was");
     sim->report->rollbacks++;
-    come_back_as(sim, sim->snapshot, sim->snapshot_life);
+    come_back_as(sim, sim->snapshot, &sim->snapshot_noted);
 }
 
 static void fault_fail_over(struct sim *sim, struct node *node)
@@ -141,7 +143,7 @@ static void fault_fail_over(struct sim *sim, struct node *node)
     (void)node;
     tell(sim, "a replica that lagged takes over");
     sim->report->rollbacks++;
-    come_back_as(sim, sim->replica, sim->replica_life);
+    come_back_as(sim, sim->replica, &sim->replica_noted);
 }
 
 /* --- the nodes' and clients' faults ------------------------------------------------------------

@@ -118,7 +118,7 @@ void node_end_turn(struct node *node)
     bool is_open = hf_fence_is_open(&node->fence, now_ms);
     node->admitted = is_open ? node->fence.life : node->admitted;
     if (is_open && !node->has_admitted && node->fence.life == sim->store_life && can_say) {
-        sim->noted_life = sim->store_life;
+        hf_lives_admit(&sim->noted, sim->store_life);
         node->has_admitted = true;
     }
     show_fence(node, is_open);
@@ -159,12 +159,13 @@ static void act_connect(void *subject, uint64_t life)
     node->believed = ++node->pubsub;
     memset(node->is_subscribed, 0, sizeof node->is_subscribed);
     tell(sim, "node %u connects to life %u, admitted was %u", node->index,
-         (unsigned)sim->store_life, (unsigned)sim->noted_life);
+         (unsigned)sim->store_life, (unsigned)hf_lives_newest(&sim->noted));
     node->has_admitted = false;
-    hf_fence_connected(&node->fence, sim->store_life, sim->noted_life, now_ms);
+    const struct hf_lives admitted = sim->noted;
+    hf_fence_connected(&node->fence, sim->store_life, hf_lives_newest(&admitted), now_ms);
     node_end_turn(node);
     requests_note_life(sim);
-    hf_core_connected(node->core, sim->store_life);
+    hf_core_connected(node->core, sim->store_life, &admitted);
     node_end_turn(node);
 }
 
