@@ -17,10 +17,16 @@ struct hf_bytes channel_name(unsigned channel)
 
 void node_sees(struct node *node, const struct hf_publication *publication)
 {
-    if (!node->is_ghost) {
-        node->sim->store.publications[model_number(publication)].seen_by |=
-            (uint8_t)(1u << node->index);
+    struct sim *sim = node->sim;
+    struct model_publication *seen = &sim->store.publications[model_number(publication)];
+    if (node->is_ghost) {
+        return;
     }
+    if (seen->seen_by == 0) {
+        seen->found_ms = sim->world.now_ms;
+        seen->found_life = sim->store_life;
+    }
+    seen->seen_by |= (uint8_t)(1u << node->index);
 }
 
 /* What it knows is not known to a living node any more. */
