@@ -181,6 +181,29 @@ static void fault_blackout(struct sim *sim, struct node *node)
     fault_fail_over(sim, node);
 }
 
+static void act_fail_over(void *subject, uint64_t number)
+{
+    struct sim *sim = subject;
+    (void)number;
+    if (sim->is_store_up && !sim->is_quiet) {
+        fault_fail_over(sim, NULL);
+    }
+}
+
+/* A node starts while another one, which may know what is about to be lost, cannot be heard. */
+static void fault_newborn(struct sim *sim, struct node *node)
+{
+    struct node *other = &sim->nodes[(node->index + 1) % NODES];
+    tell(sim, "node %u is cut off while another one starts", node->index);
+    node_cut(node, world_likely(&sim->world, 50));
+    if (other->is_alive) {
+        tell(sim, "node %u crashes", other->index);
+        node_stop(other);
+        world_plan(&sim->world, world_below(&sim->world, 100), act_start, other, 0);
+    }
+    world_plan(&sim->world, world_below(&sim->world, 1500), act_fail_over, sim, 0);
+}
+
 static void fault_stall(struct sim *sim, struct node *node)
 {
     uint64_t until_ms = sim->world.now_ms + 100 + world_below(&sim->world, 600);
@@ -234,6 +257,7 @@ static const struct {
     {fault_restart, 3, true, false},  {fault_lose_all, 1, true, false},
     {fault_snapshot, 3, true, false}, {fault_go_back, 3, true, true},
     {fault_fail_over, 3, true, true}, {fault_blackout, 2, true, true},
+    {fault_newborn, 4, true, true},
 };
 #define FAULTS (sizeof faults / sizeof faults[0])
 
@@ -297,7 +321,8 @@ void faults_start(struct sim *sim)
     draw_weather(sim);
     draw_config(sim);
     for (unsigned i = 0; i < FAULTS; i++) {
-        if (faults[i].strike == fault_blackout && !sim->options->with_blackouts) {
+        bool is_extra = faults[i].strike == fault_blackout || faults[i].strike == fault_newborn;
+        if (is_extra && !sim->options->with_blackouts) {
             continue;
         }
         bool is_possible = world_likely(&sim->world, 65);
