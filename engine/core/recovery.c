@@ -259,10 +259,11 @@ bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf
     } else {
         const struct hf_waiter *waiter =
             oldest_waiter(stream, places ? HF_EPOCH_NONE : stream->position.epoch);
-        if (waiter != NULL) {
+        if (waiter != NULL && places) {
+            start_at(read, waiter->params.since); /* its top may be ours: we must know it, too */
+        } else if (waiter != NULL) {
             read->has_since = true;
-            read->since = waiter->params.since;
-            read->since.epoch = places ? read->since.epoch : stream->position.epoch;
+            read->since = (struct hf_position){stream->position.epoch, waiter->params.since.offset};
         } else if (places || wants_latest(stream)) {
             read->reverse = true; /* the newest: what the next reads can be compared with */
             read->limit = 1;

@@ -517,6 +517,23 @@ static void a_place_taken_over_where_we_know_the_publication_needs_no_look(void 
     expect(&fx, "mend ch at 7:20 anew\n");
 }
 
+/* Nobody had followed the stream, and the one who comes has all of it. */
+static void the_top_at_which_the_first_subscriber_is_is_known_with_its_publication(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    recover(&fx, w, "r", 7, 8);
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 8, 8, 8);
+    expect(&fx, "listen ch\nread ch from 7:8\nanswer r recovered 7:8 of 7:8 live\n");
+    reconnect(false);
+    forget_log();
+    read_gives_other(&fx, 7, 8, 8, 8, "other");
+    expect(&fx, "mend ch at 7:8 anew\n");
+}
+
 /* --- evidence beyond the place, and lives ----------------------------------------------------- */
 
 static void acknowledge(uint64_t epoch, uint64_t offset)
@@ -760,6 +777,7 @@ int main(void)
         TEST(a_place_taken_over_without_its_publication_is_told_apart_all_the_same),
         TEST(a_place_left_behind_while_it_is_looked_at_is_not_looked_at_again),
         TEST(a_place_taken_over_where_we_know_the_publication_needs_no_look),
+        TEST(the_top_at_which_the_first_subscriber_is_is_known_with_its_publication),
         TEST(what_was_acknowledged_beyond_the_page_is_asked_for_before_the_place),
         TEST(what_was_acknowledged_beyond_the_page_and_is_another_now_gets_a_new_epoch),
         TEST(what_a_life_showed_that_nobody_has_met_is_asked_for_in_the_next),

@@ -304,7 +304,7 @@ static void a_page_read_behind_the_fence_is_not_served(void **state)
     recover(&fx, w, "r", 7, 2);
     listening(&fx, "ch");
     read_gives(&fx, 7, 20, 3, 6);
-    expect(&fx, "listen ch\nread ch after 7:2\nread ch from 7:20\n");
+    expect(&fx, "listen ch\nread ch from 7:2\nread ch from 7:20\n");
     read_gives(&fx, 7, 20, 20, 20);
     hf_core_set_fence(fx.core, false, fx.now_ms);
     expect(&fx, "read ch from 7:20\n"); /* its place is provisional */
@@ -326,7 +326,7 @@ static void a_place_read_behind_the_fence_of_another_life_is_read_again(void **s
     recover(&fx, w, "older", 7, 4);
     listening(&fx, "ch");
     read_gives(&fx, 7, 5, 5, 5);
-    expect(&fx, "listen ch\nread ch after 7:4\n");
+    expect(&fx, "listen ch\nread ch from 7:4\n");
     hf_core_set_fence(fx.core, false, fx.now_ms);
     expect(&fx, "read ch from 7:5\n");
     read_gives(&fx, 8, 0, 0, 0);
@@ -409,7 +409,7 @@ static void a_page_asked_for_behind_the_fence_is_not_served_after_it(void **stat
     listening(&fx, "ch");
     hf_core_set_fence(fx.core, false, fx.now_ms);
     read_gives(&fx, 7, 20, 3, 6);
-    expect(&fx, "listen ch\nread ch after 7:2\nread ch from 7:20\n");
+    expect(&fx, "listen ch\nread ch from 7:2\nread ch from 7:20\n");
     read_gives(&fx, 8, 0, 0, 0);
     expect(&fx, "answer r top 8:0 live\n");
 }
@@ -425,7 +425,7 @@ static void a_place_read_behind_the_fence_that_stands_is_answered_from(void **st
     listening(&fx, "ch");
     hf_core_set_fence(fx.core, false, fx.now_ms); /* while the read is open */
     read_gives(&fx, 7, 5, 5, 5);
-    expect(&fx, "listen ch\nread ch after 7:4\nread ch from 7:5\n");
+    expect(&fx, "listen ch\nread ch from 7:4\nread ch from 7:5\n");
     read_gives(&fx, 7, 5, 5, 5);
     expect(&fx, "answer r recovered 7:5 of 7:5 5-5 live\n");
     recover(&fx, w, "next", 7, 4);
@@ -447,7 +447,7 @@ static void a_place_read_behind_the_fence_of_the_same_life_stands(void **state)
     listening(&fx, "ch");
     read_gives(&fx, 7, 5, 5, 5);
     hf_core_set_fence(fx.core, false, fx.now_ms);
-    expect(&fx, "listen ch\nread ch after 7:5\nanswer r recovered 7:5 of 7:5 live\n");
+    expect(&fx, "listen ch\nread ch from 7:5\nanswer r recovered 7:5 of 7:5 live\n");
 }
 
 static void one_that_waits_behind_the_fence_has_its_deadline(void **state)
