@@ -200,13 +200,18 @@ bool hf__evidence_lacks_known(const struct hf_stream *stream,
 
 /* That our place is trimmed away shows nothing, unless what remains would follow it without a hole:
  * then it may have been written after a loss. But not when nobody has published into another life
- * than the one that we saw, or the one in which our place was last found right. */
-static bool must_prove(const struct hf_stream *stream, const struct hf_core_read_result *result)
+ * than the one that we saw, or the one in which our place was last found right; nor when what is
+ * known further on was found. */
+static bool must_prove(const struct hf_core *core, const struct hf_stream *stream,
+                       const struct hf_core_read_result *result)
 {
+    const struct hf_fact *known = &stream->known;
+    bool is_found = known->life == core->life && known->print != 0 &&
+                    hf__is_newer(known->position, stream->position);
     uint64_t admitted = result->admitted_life;
     bool is_of_our_life = stream->in_step_life != 0 && admitted != 0 &&
                           (admitted == stream->in_step_life || admitted == stream->held_life);
-    return stream->is_suspicious && stream->was_in_step && !is_of_our_life &&
+    return stream->is_suspicious && stream->was_in_step && !is_of_our_life && !is_found &&
            stream->read_since.offset > 0 && result->page != NULL &&
            result->page->items[0]->position.offset == stream->read_since.offset + 1;
 }
@@ -214,7 +219,7 @@ static bool must_prove(const struct hf_stream *stream, const struct hf_core_read
 bool hf__evidence_refutes(const struct hf_core *core, struct hf_stream *stream,
                           const struct hf_core_read_result *result)
 {
-    if (result->top.offset < stream->read_since.offset || must_prove(stream, result)) {
+    if (result->top.offset < stream->read_since.offset || must_prove(core, stream, result)) {
         return true;
     }
     for (uint32_t i = 0; result->page != NULL && i < result->page->count; i++) {

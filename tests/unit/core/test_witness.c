@@ -382,6 +382,34 @@ static void a_place_found_right_behind_the_fence_needs_no_other_proof(void **sta
                 "deliver w 7:6\ndeliver w 7:7\ndeliver w 7:8\n");
 }
 
+static void meet_another_life_behind_the_fence(void)
+{
+    hf_core_disconnected(fx.core);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    fx.life++;
+    connect_store(&fx);
+    listening(&fx, "ch");
+}
+
+/* 7:5 expires, but 7:7 is there. */
+static void a_place_behind_one_that_was_found_needs_no_proof_of_its_own(void **state)
+{
+    (void)state;
+    start_live(&fx, 7, 5);
+    meet_another_life_behind_the_fence(); /* life 2, into which somebody publishes */
+    read_gives(&fx, 7, 7, 5, 7);
+    meet_another_life_behind_the_fence();
+    read_gives(&fx, 7, 7, 7, 7);
+    read_gives(&fx, 7, 7, 5, 7);
+    fx.admitted_life = 2;
+    meet_another_life_behind_the_fence();
+    read_gives(&fx, 7, 7, 7, 7);
+    fx.log_len = 0;
+    read_gives(&fx, 7, 7, 6, 7);
+    expect(&fx, "");
+    assert_true(hf_core_is_checked(fx.core));
+}
+
 static void what_was_missed_is_read_again_if_the_fence_opened_meanwhile(void **state)
 {
     (void)state;
@@ -488,6 +516,7 @@ int main(void)
         TEST(a_place_read_behind_the_fence_of_another_life_is_read_again),
         TEST(what_was_missed_is_not_handed_on_before_the_fence_opens),
         TEST(a_place_found_right_behind_the_fence_needs_no_other_proof),
+        TEST(a_place_behind_one_that_was_found_needs_no_proof_of_its_own),
         TEST(what_was_missed_is_read_again_if_the_fence_opened_meanwhile),
         TEST(a_page_asked_for_behind_the_fence_is_not_served_after_it),
         TEST(a_place_read_behind_the_fence_that_stands_is_answered_from),
