@@ -35,7 +35,8 @@
 struct sim_options {
     uint64_t seed;
     bool with_rollbacks; /* the store may come back as it was before */
-    bool with_blackouts; /* all nodes may crash when it does: nobody is left who knows */
+    bool with_blackouts; /* all nodes may crash when it does, so that nobody is left who knows; or
+                            one is cut off while another one starts */
     bool is_verbose;     /* tell the story */
 };
 
