@@ -6,16 +6,15 @@
 //   run    does it and undoes it: (world, parameters, target)
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function restartRedis({ redis, ledger }, { ms, ago }, lose) {
-  const bytes = redis.writtenBytes;
+async function restartRedis({ redis, ledger }, { ms }, lose = () => {}) {
   await redis.kill();
-  if (lose) {
-    ledger.loss();
-    lose();
-  }
+  const bytes = redis.writtenBytes;
+  lose();
+  const lost = bytes - redis.writtenBytes;
+  if (lost > 0) ledger.loss();
   await pause(ms);
   await redis.start();
-  return ago === undefined ? '' : `${bytes} bytes before, ${redis.writtenBytes} after`;
+  return lost > 0 ? `${lost} of ${bytes} bytes were lost` : '';
 }
 
 async function configured(redis, name, value, ms, back) {
@@ -132,9 +131,9 @@ export const FAULTS = {
   },
   redis_rollback: {
     of: 'redis', weight: 5, loses: true,
-    draw: (random) => ({ ms: random.between(0, 2500), ago: random.between(0, 3000) }),
+    draw: (random) => ({ ms: random.between(0, 2500), looks: random.between(0, random.pick([3, 40])) }),
     run: (world, parameters) => {
-      const bytes = world.writtenAgo(parameters.ago);
+      const bytes = world.writtenBefore(parameters.looks);
       return restartRedis(world, parameters, () => world.redis.rollback(bytes));
     },
   },
@@ -182,7 +181,8 @@ export const FAULTS = {
   },
 };
 
-const REST_MS = { redis: 300, node: 800, link: 800, client: 100 };
+// What it is left alone for afterwards, at least and at most.
+const REST_MS = { redis: [100, 4000], node: [800, 3000], link: [800, 3000], client: [100, 1000] };
 
 // plan(random, { ms, nodes, clients, loses }): steps [{ at, fault, target, ... }] for ms milliseconds, at
 // most one at a time on Redis, on a node with its link, and on a client. loses: false leaves out what loses
@@ -193,14 +193,14 @@ export function plan(random, { ms, nodes, clients, loses }) {
     .flatMap(([name, fault]) => Array(fault.weight).fill(name));
   const freeAt = new Map();
   const steps = [];
-  for (let at = 300; at < ms; at += random.between(50, 1200)) {
+  for (let at = 300; at < ms; at += random.between(50, 700)) {
     const fault = random.pick(names);
     const { of, draw } = FAULTS[fault];
     const target = of === 'redis' ? 0 : random.between(0, (of === 'client' ? clients : nodes) - 1);
     const parameters = draw(random);
     const busy = of === 'link' ? `node ${target}` : `${of} ${target}`;
     if (at < (freeAt.get(busy) ?? 0)) continue;
-    freeAt.set(busy, at + parameters.ms + REST_MS[of]);
+    freeAt.set(busy, at + parameters.ms + random.between(...REST_MS[of]));
     steps.push({ at, fault, target, ...parameters });
   }
   return steps;

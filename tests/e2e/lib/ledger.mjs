@@ -43,6 +43,9 @@ export class Life {
   }
 }
 
+// What was lost may be shown for so long after: by a node that was stopped meanwhile, for example.
+const LATE_MS = 10000;
+
 const place = ({ epoch, offset }) => `${epoch}-${offset}`;
 
 export class Ledger {
@@ -65,8 +68,9 @@ export class Ledger {
     this.losses.push(this.clock());
   }
 
-  hasLostSince(at) {
-    return this.losses.some((loss) => loss >= at);
+  // When Redis may first have lost what was first seen at that time; undefined: not at all.
+  lostAt(first) {
+    return this.losses.find((loss) => loss >= first - LATE_MS);
   }
 
   // Publication `id` is at that position, says `who`, to whom node `life` has shown it (Redis: undefined).
@@ -93,7 +97,7 @@ export class Ledger {
       const text = `${record.id} is at ${other.channel} ${place(other)} for ${other.who}, at ${record.channel} ${place(record)} for ${record.who}`;
       if (other.epoch === record.epoch) {
         if (other.offset !== record.offset) this.#conflict('R3', other, text);
-      } else if (!this.hasLostSince(other.first)) {
+      } else if (this.lostAt(other.first) === undefined) {
         this.violation('R3', `${text}; nothing was lost`);
       }
     }
@@ -102,8 +106,9 @@ export class Ledger {
 
   #conflict(rule, known, text) {
     const now = this.clock();
-    const knew = [...known.lives].filter((life) => life.isSound(known.first, now));
-    if (!this.hasLostSince(known.first)) {
+    const lost = this.lostAt(known.first);
+    const knew = [...known.lives].filter((life) => life.isSound(Math.min(lost, known.first), now));
+    if (lost === undefined) {
       this.violation(rule, `${text}; nothing was lost since`);
     } else if (knew.length > 0) {
       this.violation(rule, `${text}; known to ${knew.map((life) => life.name).join(', ')}`);
@@ -161,7 +166,7 @@ export class Story {
     if (wasRecovering && !recovered) {
       this.recoveries.refused++;
       if (count > 0) this.#violation('R4', `not recovered, and ${count} publications`);
-      if (this.kind === 'stream' && this.isKept && !this.ledger.hasLostSince(0)) {
+      if (this.kind === 'stream' && this.isKept && this.ledger.losses.length === 0) {
         this.#violation('R4', `not recovered from ${before && place(before)}, and nothing was lost`);
       }
     }

@@ -14,7 +14,7 @@ import { WITNESSES } from './witness.mjs';
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const NODES = 3;
-const PUBLISHERS = 3;
+const PUBLISHERS = 8;
 const NODE_TIMEOUT_MS = 3000;
 // A node counts as dead to the others after NODE_TIMEOUT_MS; it takes itself for cut off after two thirds.
 const TOLERATED_MS = 1500;
@@ -24,7 +24,6 @@ const KEPT = { history_size: 100000, history_ttl: '600s' };
 // kept: nothing is ever trimmed or expires; rare: seldom published to, so that it expires meanwhile;
 // kinds: the clients that follow it
 const ALL_KINDS = Object.keys(WITNESSES);
-const SDK_KINDS = ['websocket', 'websocket_protobuf', 'http_stream', 'http_stream_protobuf', 'sse'];
 const CHANNELS = {
   'all:a': { kept: true, kinds: ALL_KINDS },
   'all:b': { kept: true, kinds: ['websocket', 'poll', 'eventsource'] },
@@ -103,10 +102,14 @@ export class System {
     this.nodes = [];
     this.clients = [];
     this.served = new Map(); // client's name -> life that serves it
-    this.sizes = []; // { at, bytes } of what Redis has written
+    this.sizes = []; // how much Redis had written, whenever it was more or less than before
     this.answers = {}; // what publishers were told, counted
     this.sent = 0;
-    this.publishing = undefined;
+  }
+
+  // Clients that go away and come back.
+  get travellers() {
+    return this.clients.filter((client) => client.leave);
   }
 
   tell(line) {
@@ -144,12 +147,13 @@ export class System {
     this.clients.push(WITNESSES[kind](this.t, this.balancer.port, story, { delta }));
   }
 
-  // Notes how much Redis has written, and whether we stood still ourselves.
+  // Looks how much Redis has written, and whether we stood still ourselves.
   #watch() {
     let last = this.clock();
     const timer = setInterval(() => {
       const now = this.clock();
-      this.sizes.push({ at: now, bytes: this.redis.writtenBytes });
+      const bytes = this.redis.writtenBytes;
+      if (bytes !== this.sizes.at(-1)) this.sizes.push(bytes);
       if (now - last > STALL_MS) {
         this.tell(`the machine stood still for ${now - last} ms`);
         for (const { life } of this.nodes) life.absences.push({ from: last, to: now });
@@ -159,11 +163,9 @@ export class System {
     cleanup(this.t, () => clearInterval(timer));
   }
 
-  // How much Redis had written so many milliseconds ago.
-  writtenAgo(ms) {
-    const then = this.clock() - ms;
-    const bytes = this.sizes.filter(({ at }) => at <= then).at(-1)?.bytes ?? 0;
-    return Math.min(bytes, this.redis.writtenBytes);
+  // How much Redis had written so many looks ago.
+  writtenBefore(looks) {
+    return this.sizes.at(-1 - looks) ?? 0;
   }
 
   // Publishes one message once. Returns its position when it is acknowledged.
@@ -201,13 +203,13 @@ export class System {
     const rare = Object.keys(CHANNELS).filter((channel) => CHANNELS[channel].rare);
     while (!isOver()) {
       await this.publish(random, random.pick(random.chance(0.02) ? rare : often));
-      await pause(random.between(2, 40));
+      await pause(random.between(5, 60));
     }
   }
 
   // Things go wrong for ms milliseconds while messages are published; then everything is as it should be.
   async round(ms) {
-    const steps = plan(this.random, { ms, nodes: NODES, clients: this.clients.length, loses: this.loses });
+    const steps = plan(this.random, { ms, nodes: NODES, clients: this.travellers.length, loses: this.loses });
     let isOver = false;
     const publishers = Array.from({ length: PUBLISHERS }, () => this.#publishFor(this.random.fork(), () => isOver));
     const begin = this.clock();
@@ -226,7 +228,7 @@ export class System {
 
   async #run({ fault, target, ...parameters }) {
     const { of, run } = FAULTS[fault];
-    const what = { redis: undefined, client: this.clients[target], node: this.nodes[target], link: this.nodes[target] }[of];
+    const what = { redis: undefined, client: this.travellers[target], node: this.nodes[target], link: this.nodes[target] }[of];
     const name = what?.life?.name ?? what?.story?.who ?? '';
     this.tell(`${fault} ${name} ${JSON.stringify(parameters)}`);
     try {
@@ -263,7 +265,7 @@ export class System {
     const behind = () => clients.filter(({ story }) => tops[story.channel] && !story.isAt(tops[story.channel]));
     const explain = () =>
       behind()
-        .map(({ story, problem }) => `${story.who} (${story.life()?.name}) at ${JSON.stringify(story.position)} of ${story.channel} ${JSON.stringify(tops[story.channel])} ${story.events.slice(-6).join(' | ')}`)
+        .map(({ story }) => `${story.who} (${story.life()?.name}) at ${JSON.stringify(story.position)} of ${story.channel} ${JSON.stringify(tops[story.channel])} ${story.events.slice(-6).join(' | ')}`)
         .join('\n    ');
     const look = async () => {
       for (const channel of Object.keys(CHANNELS)) {
@@ -279,8 +281,8 @@ export class System {
       await this.#settled(`${channel} is published to`, isPublished, () => JSON.stringify(this.answers));
     }
     await this.#settled('everybody has the last', () => behind().length === 0, explain);
-    for (const client of clients) {
-      if (client.problem()) this.ledger.violation('R5', `${client.story.who}: ${client.problem()}: ${client.story.events.slice(-8).join(' | ')}`);
+    for (const { story, problem } of this.travellers.map((client) => ({ story: client.story, problem: client.problem() }))) {
+      if (problem) this.ledger.violation('R5', `${story.who}: ${problem}: ${story.events.slice(-8).join(' | ')}`);
     }
     await this.#readRedis();
   }

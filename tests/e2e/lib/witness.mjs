@@ -1,6 +1,6 @@
 // Clients of every kind that follow one channel, for as long as the test lasts, and tell a Story of it.
-// Each has: story, leave() (it goes away), join() (it comes back), problem() (what it cannot recover
-// from, or undefined).
+// Each has a `story`; those with the SDK also leave() (they go away), join() (they come back) and problem()
+// (what they cannot recover from, or undefined).
 import { Centrifuge } from 'centrifuge';
 import { Centrifuge as ProtobufCentrifuge } from 'centrifuge/build/protobuf';
 import { EventSource } from 'eventsource';
@@ -81,12 +81,6 @@ class PushWitness {
       onPublication: (publication) => story.publication(publication.offset, publication.data),
     });
   }
-
-  leave() {}
-
-  join() {}
-
-  problem() {}
 }
 
 // The browser's interface: it comes back by itself with the last event's id. After an answer that is not a
@@ -130,12 +124,6 @@ class EventSourceWitness {
     }
     if (event.lastEventId) this.lastId = event.lastEventId;
   }
-
-  leave() {}
-
-  join() {}
-
-  problem() {}
 }
 
 // curl in a loop: each answer says where the next one goes on.
@@ -174,12 +162,6 @@ class PollWitness {
       story.ledger.violation('R1', `${story.who}: told to go on from ${epoch}-${offset}, and is at ${JSON.stringify(story.position)}`);
     }
   }
-
-  leave() {}
-
-  join() {}
-
-  problem() {}
 }
 
 // name -> (t, port, story, { delta }) => a client of that kind
