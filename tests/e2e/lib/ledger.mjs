@@ -185,7 +185,8 @@ export class Story {
     }
     if (this.isCatchingUp) {
       const { newest } = this;
-      if (newest?.epoch === this.position.epoch && offset <= newest.offset) {
+      const isBack = newest?.epoch === this.position.epoch && offset <= newest.offset;
+      if (isBack && this.ledger.losses.length === 0) {
         this.#violation('R1', `#${offset} from the cache behind ${place(newest)}`);
       }
       this.isCatchingUp = false;
