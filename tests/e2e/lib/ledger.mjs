@@ -107,13 +107,15 @@ export class Ledger {
   #conflict(rule, known, text) {
     const now = this.clock();
     const lost = this.lostAt(known.first);
-    const knew = [...known.lives].filter((life) => life.isSound(Math.min(lost, known.first), now));
+    const since = Math.min(lost, known.first);
+    const knew = [...known.lives].filter((life) => life.isSound(since, now));
     if (lost === undefined) {
       this.violation(rule, `${text}; nothing was lost since`);
     } else if (knew.length > 0) {
       this.violation(rule, `${text}; known to ${knew.map((life) => life.name).join(', ')}`);
     } else {
-      this.excused.push({ at: now, rule, text });
+      const why = [...known.lives].map((life) => `${life.name} ${life.ended === undefined ? 'was away' : 'has ended'}`);
+      this.excused.push({ at: now, rule, text: `${text}; lost at ${since}, ${why.join(', ') || 'unseen by any node'}` });
     }
   }
 

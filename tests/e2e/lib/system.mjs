@@ -260,7 +260,7 @@ export class System {
       const all = await Promise.all(nodes.map(({ broker }) => broker.health('/health/ready')));
       return all.every(({ status }) => status === 200);
     };
-    await this.#settled('all nodes are ready', isReady);
+    if (!(await this.#settled('all nodes are ready', isReady))) return;
     const tops = {};
     const behind = () => clients.filter(({ story }) => tops[story.channel] && !story.isAt(tops[story.channel]));
     const explain = () =>
@@ -274,13 +274,16 @@ export class System {
         tops[channel] = top?.offset > 0 ? top : undefined;
       }
     };
-    await look();
-    await this.#settled('everybody is at the end', async () => behind().length === 0 || (await look(), behind().length === 0), explain);
+    const isNobodyBehind = async () => {
+      await look();
+      return behind().length === 0;
+    };
+    if (!(await this.#settled('everybody is at the end', isNobodyBehind, explain))) return;
     for (const channel of Object.keys(CHANNELS)) {
       const isPublished = async () => (tops[channel] = await this.publish(this.random, channel));
-      await this.#settled(`${channel} is published to`, isPublished, () => JSON.stringify(this.answers));
+      if (!(await this.#settled(`${channel} is published to`, isPublished, () => JSON.stringify(this.answers)))) return;
     }
-    await this.#settled('everybody has the last', () => behind().length === 0, explain);
+    if (!(await this.#settled('everybody has the last', () => behind().length === 0, explain))) return;
     for (const { story, problem } of this.travellers.map((client) => ({ story: client.story, problem: client.problem() }))) {
       if (problem) this.ledger.violation('R5', `${story.who}: ${problem}: ${story.events.slice(-8).join(' | ')}`);
     }
