@@ -51,9 +51,13 @@ const FAULTS = {
     ledger.acknowledge(CHANNEL, { epoch: '7', offset: 4 }, 'b4', 'its publisher');
     client.publication(4, payload('a4'));
   }],
+  'another epoch, and nothing lost': ['R1', (client, more) => {
+    const live = follower(more({ kind: 'live' }), 3);
+    live.subscribed({ epoch: '8', offset: 0 });
+  }],
   'two positions in one epoch': ['R3', (client) => client.publication(4, payload('a3'))],
   'two epochs, and nothing lost': ['R3', (client, more, ledger) => ledger.seen(CHANNEL, { epoch: '8', offset: 1 }, 'a3', 'Redis')],
-  'refused, and nothing lost': ['R4', (client) => client.subscribed({ epoch: '8', offset: 0, wasRecovering: true })],
+  'refused, and nothing lost': ['R4', (client) => client.subscribed({ epoch: '7', offset: 5, wasRecovering: true })],
   'refused, with a part': ['R4', (client, more, ledger) => {
     ledger.loss();
     client.subscribed({ epoch: '7', offset: 5, wasRecovering: true, count: 2 });
@@ -78,6 +82,17 @@ test('cache: recovered with the newest, parts left out -> nothing; an older one 
   client.subscribed({ epoch: '7', offset: 10, wasRecovering: true, recovered: true, count: 1 });
   client.publication(10, payload('a10'));
   assert.deepEqual(rules(), ['R1']);
+});
+
+test('a repeated publication at two positions -> R3, but not when Redis may have lost its key', () => {
+  const { story, ledger, rules } = world();
+  follower(story(), 3);
+  ledger.repeated.add('a2').add('a3');
+  ledger.seen(CHANNEL, { epoch: '7', offset: 4 }, 'a3', 'Redis');
+  assert.deepEqual(rules(), ['R3']);
+  ledger.loss();
+  ledger.seen(CHANNEL, { epoch: '7', offset: 5 }, 'a2', 'Redis');
+  assert.deepEqual(rules(), ['R3']);
 });
 
 test('an offset given twice after a loss -> R2 while the node lives that showed the first', () => {

@@ -2,7 +2,7 @@
 // (docs/architecture.md) from the outside. Times are milliseconds of one clock.
 //
 //   R1  offsets of an epoch come one after the other, without gap or repeat; another epoch, or a part
-//       left out, only after a `subscribed` that says so
+//       left out, only after a `subscribed` that says so; and no other epoch while Redis has lost nothing
 //   R2  a position (channel, epoch, offset) has one payload, whoever shows it: clients, the answer to
 //       the publisher, Redis
 //   R3  a publication has one position
@@ -56,6 +56,7 @@ export class Ledger {
     this.losses = []; // when Redis lost something
     this.positions = new Map(); // "channel epoch-offset" -> { id, first, lives, who }
     this.publications = new Map(); // id -> [{ channel, epoch, offset, first, lives }]
+    this.repeated = new Set(); // ids that were sent more than once under a key, which Redis may lose
     this.acknowledged = []; // { channel, epoch, offset, id }
   }
 
@@ -108,13 +109,13 @@ export class Ledger {
     const now = this.clock();
     const lost = this.lostAt(known.first);
     const since = Math.min(lost, known.first);
-    const knew = [...known.lives].filter((life) => life.isSound(since, now));
+    const knew = rule === 'R3' && this.repeated.has(known.id) ? [] : [...known.lives].filter((life) => life.isSound(since, now));
     if (lost === undefined) {
       this.violation(rule, `${text}; nothing was lost since`);
     } else if (knew.length > 0) {
       this.violation(rule, `${text}; known to ${knew.map((life) => life.name).join(', ')}`);
     } else {
-      const why = [...known.lives].map((life) => `${life.name} ${life.ended === undefined ? 'was away' : 'has ended'}`);
+      const why = [...known.lives].map((life) => `${life.name} ${life.isSound(since, now) ? 'knew' : life.ended === undefined ? 'was away' : 'has ended'}`);
       this.excused.push({ at: now, rule, text: `${text}; lost at ${since}, ${why.join(', ') || 'unseen by any node'}` });
     }
   }
@@ -156,6 +157,9 @@ export class Story {
     this.note(`subscribed at ${place({ epoch, offset })} ${result}, ${count} with it, ${this.life()?.name}`);
     if (this.kind === 'stream' && wasRecovering !== (before !== undefined)) {
       this.#violation('R1', `wasRecovering is ${wasRecovering} at ${before && place(before)}`);
+    }
+    if (before && before.epoch !== epoch && this.ledger.losses.length === 0) {
+      this.#violation('R1', `another epoch than that of ${place(before)}, and nothing was lost`);
     }
     if (recovered && this.kind === 'stream') {
       this.recoveries.recovered++;

@@ -15,6 +15,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const NODES = 3;
 const PUBLISHERS = 8;
+const ATTEMPTS = 4; // of a publication that may be repeated
 const NODE_TIMEOUT_MS = 3000;
 // A node counts as dead to the others after NODE_TIMEOUT_MS; it takes itself for cut off after two thirds.
 const TOLERATED_MS = 1500;
@@ -168,15 +169,28 @@ export class System {
     return this.sizes.at(-1 - looks) ?? 0;
   }
 
-  // Publishes one message once. Returns its position when it is acknowledged.
+  // Publishes one message. Returns its position when it is acknowledged. Some have an idempotency key and
+  // are repeated, at whatever node, until they are.
   async publish(random, channel) {
-    const node = random.pick(this.nodes);
-    const { life } = node;
     const id = `p${++this.sent}`;
     const pad = 'x'.repeat(random.chance(0.03) ? 20000 : random.between(0, 400));
+    const message = { channel, data: { id, channel, pad } };
+    if (!random.chance(0.25)) return this.#publishOnce(random, id, message);
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      if (attempt > 1) this.ledger.repeated.add(id);
+      const position = await this.#publishOnce(random, id, { ...message, idempotency_key: id });
+      if (position) return position;
+      await pause(random.between(5, 300));
+    }
+    return undefined;
+  }
+
+  async #publishOnce(random, id, message) {
+    const node = random.pick(this.nodes);
+    const { life } = node;
     let answer;
     try {
-      answer = await node.broker.api.raw('publish', { channel, data: { id, channel, pad } });
+      answer = await node.broker.api.raw('publish', message);
     } catch (error) {
       this.#count(error.code ?? error.message);
       return undefined; // the outcome is unknown
@@ -184,7 +198,7 @@ export class System {
     const { status, json } = answer;
     if (status === 200 && json?.result) {
       this.#count('acknowledged');
-      this.ledger.acknowledge(channel, json.result, id, 'its publisher', life);
+      this.ledger.acknowledge(message.channel, json.result, id, 'its publisher', life);
       return json.result;
     }
     this.#count(`${status} ${json?.error?.code ?? ''} ${json?.error?.message ?? ''}`);
