@@ -148,7 +148,7 @@ void hf_redis_pubsub_set_up(struct hf_redis_store *store)
     store->up_life = hf_redis_connection_life(store->commands);
     store->close_log_text[0] = '\0';
     hf_redis_log(store, HF_SEVERITY_INFO, "Redis is connected and delivers");
-    store->events->on_connected(store->events->context, store->up_life, store->noted_life);
+    store->events->on_connected(store->events->context, store->up_life, &store->noted);
     hf_redis_schedule(store);
 }
 

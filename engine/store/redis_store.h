@@ -178,9 +178,9 @@ struct hf_redis_store {
     uint64_t calls;             /* of publishing so far */
     uint64_t admitted_life;     /* the life into which publishes with history go */
     uint64_t up_life;           /* of the last on_connected */
-    uint64_t noted_life;        /* the life that Redis says was admitted last; 0: none */
-    bool is_life_known;         /* noted_life is the answer of this command connection */
-    bool is_life_noted;         /* ... or was its own, or is by now */
+    struct hf_lives noted;      /* those that Redis says were admitted */
+    bool is_life_known;         /* `noted` is the answer of this command connection */
+    bool is_life_noted;         /* ... or has its own, or Redis has by now */
     uint64_t ready_ms;          /* when the command connection became ready last */
     /* refused without memory for an operation; linked through internal[0] */
     struct hf_store_publish *failed_publishes;
@@ -356,7 +356,8 @@ void hf_redis_life_ask(struct hf_redis_store *store); /* commands have become re
 /* Notes store->admitted_life, unless that is done: when it has changed, and before publishing. */
 void hf_redis_life_admit(struct hf_redis_store *store);
 /* What the answer to GET life_key says. */
-uint64_t hf_redis_life_parse(struct hf_redis_store *store, const struct hf_reply *reply);
+void hf_redis_life_parse(struct hf_redis_store *store, const struct hf_reply *reply,
+                         struct hf_lives *lives);
 
 /* redis_pubsub.c */
 /* Tells on_connected when all that it waits for is there. */

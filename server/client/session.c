@@ -289,6 +289,7 @@ void hf_session_drained(struct hf_session *session)
 {
     if (session->state == HF_SESSION_CONNECTED) {
         hf_session_catch_up_resume(session);
+        hf_session_flush(session);
     }
 }
 

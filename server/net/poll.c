@@ -300,7 +300,7 @@ static bool read_number(const struct hf_http_request *request, const char *name,
     size_t len;
     *number = otherwise;
     if (!hf_http_query(request, name, text, sizeof(text), &len)) {
-        return true;
+        return !hf_http_query_has(request, name);
     }
     *number = 0;
     for (size_t i = 0; i < len; i++) {
@@ -316,7 +316,7 @@ static bool read_number(const struct hf_http_request *request, const char *name,
 static bool read_since(const struct hf_http_request *http, struct hf_uni_request *request)
 {
     struct hf_subscribe_request *sub = &request->connect.subs[0].request;
-    char epoch[HF_EPOCH_TEXT_SIZE];
+    size_t size = http->query.len + 1;
     size_t len = 0;
     if (!read_number(http, "since", UINT64_MAX, &sub->offset)) {
         return false;
@@ -326,14 +326,11 @@ static bool read_since(const struct hf_http_request *http, struct hf_uni_request
         sub->offset = 0;
         return true;
     }
-    if (hf_http_query(http, "epoch", epoch, sizeof(epoch), &len)) {
-        char *text = hf_arena_alloc(&request->arena, len + 1);
-        if (text == NULL) {
-            return false;
-        }
-        memcpy(text, epoch, len);
-        sub->epoch = hf_slice(text, len);
+    char *epoch = hf_arena_alloc(&request->arena, size);
+    if (epoch == NULL || !hf_http_query(http, "epoch", epoch, size, &len)) {
+        return epoch != NULL && !hf_http_query_has(http, "epoch");
     }
+    sub->epoch = hf_slice(epoch, len);
     return true;
 }
 

@@ -34,6 +34,8 @@ struct hf_frame *hf_refusal_frame(unsigned disconnect_code, const char *cors)
     char *bytes;
     if (disconnect_code == HF_DISCONNECT_BAD_REQUEST) {
         reason = "a token is needed";
+    } else if (reason == NULL) { /* a backend's own code */
+        reason = "disconnected by server";
     }
     int len = snprintf(answer, sizeof(answer),
                        "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"

@@ -272,6 +272,8 @@ test('poll: another epoch -> recovered false at once; bad parameters 400; keep-a
   const broker = await startBroker(t, { config: PLAIN });
   await publish(broker, 'chat:a', { n: 1 });
   const lost = await curlJson(t, url(broker.port, 'poll?channel=chat:a&since=1&epoch=12'));
+  const foreign = await curlJson(t, url(broker.port, 'poll?channel=chat:a&since=1&epoch=abcdefghijklmnopqrstuvwxyz'));
+  assert.deepEqual([foreign.recovered, foreign.publications], [false, []]);
   assert.equal(lost.recovered, false);
   assert.equal(lost.offset, 1);
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
