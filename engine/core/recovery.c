@@ -101,11 +101,25 @@ static enum hurdle answer_newest(struct hf_core *core, struct hf_stream *stream,
     return HURDLE_NONE;
 }
 
-/* Only the newest publication counts: the cache mode of recovery. */
+/* It has a publication that we have not heard of: on another node, or in another life of the store.
+ */
+static bool has_newer(const struct hf_stream *stream, struct hf_position since)
+{
+    if (since.epoch == HF_EPOCH_NONE || since.epoch == stream->position.epoch) {
+        return since.offset > stream->position.offset;
+    }
+    return since.epoch != HF_EPOCH_FOREIGN && since.epoch > stream->position.epoch;
+}
+
+/* Only the newest publication counts: the cache mode of recovery. Not one that is older than what
+ * the subscriber has, unless the store has no other. */
 static enum hurdle answer_latest(struct hf_core *core, struct hf_stream *stream,
                                  struct hf_waiter *waiter)
 {
     const struct hf_position *since = &waiter->params.since;
+    if (!waiter->checked && has_newer(stream, *since)) {
+        return HURDLE_CHECK;
+    }
     if (since->offset > 0 && hf_position_equal(*since, stream->position)) {
         core->counters.recoveries_from_tail++;
         return answer_newest(core, stream, waiter, NULL);
@@ -244,19 +258,26 @@ bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf
         return false;
     }
     stream->read_places = places;
+    stream->read_proves = false;
+    struct hf_position unproved;
     if (places && stream->suspect.epoch != HF_EPOCH_NONE) {
         start_at(read, stream->suspect);
         read->limit = 1;
+    } else if (places && hf__evidence_to_prove(core, stream, &unproved)) {
+        start_at(read, unproved);
+        read->limit = 1;
+        stream->read_proves = true;
     } else if (places && stream->has_place) {
         start_at(read, stream->position);
         read->proves = stream->is_suspicious && stream->was_in_step;
     } else {
         const struct hf_waiter *waiter =
             oldest_waiter(stream, places ? HF_EPOCH_NONE : stream->position.epoch);
-        if (waiter != NULL) {
+        if (waiter != NULL && places) {
+            start_at(read, waiter->params.since); /* its top may be ours: we must know it, too */
+        } else if (waiter != NULL) {
             read->has_since = true;
-            read->since = waiter->params.since;
-            read->since.epoch = places ? read->since.epoch : stream->position.epoch;
+            read->since = (struct hf_position){stream->position.epoch, waiter->params.since.offset};
         } else if (places || wants_latest(stream)) {
             read->reverse = true; /* the newest: what the next reads can be compared with */
             read->limit = 1;
@@ -268,7 +289,7 @@ bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf
     stream->read_on_trial = core->is_fenced && core->life != core->open_life;
     stream->read_since = read->since;
     stream->read_place = stream->position;
-    stream->read_known = stream->known;
+    stream->read_known = stream->known.position;
     stream->pending_asked = stream->pending_count;
     struct hf_waiter *waiter;
     TAILQ_FOREACH (waiter, &stream->waiters, in_waiters) {
@@ -354,7 +375,8 @@ static void newest_read(struct hf_core *core, struct hf_stream *stream,
     struct hf_waiter *waiter, *next;
     for (waiter = TAILQ_FIRST(&stream->waiters); waiter != NULL; waiter = next) {
         next = TAILQ_NEXT(waiter, in_waiters);
-        if (!waiter->params.latest) {
+        bool is_for_it = waiter->asked || !has_newer(stream, waiter->params.since);
+        if (!waiter->params.latest || !is_for_it) {
             continue;
         }
         if (is_ours) {

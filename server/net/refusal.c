@@ -21,7 +21,6 @@ static const char *status_of(unsigned code)
     case HF_DISCONNECT_CHANNEL_LIMIT:
         return "400 Bad Request";
     case HF_DISCONNECT_CONNECTION_LIMIT:
-    case HF_DISCONNECT_TOO_MANY_REQUESTS:
         return "429 Too Many Requests";
     default:
         return "503 Service Unavailable";
