@@ -157,8 +157,10 @@ void hf__loop_close(struct hf_worker *worker)
     for (int i = 0; i < HF_ENTRANCES; i++) {
         SSL_CTX_free(priv->tls[i]);
     }
-    if (priv->spare_exchange != NULL) {
-        hf__http_exchange_free(priv->spare_exchange);
+    while (priv->spare_exchanges != NULL) {
+        struct hf_http_exchange *exchange = priv->spare_exchanges;
+        priv->spare_exchanges = exchange->spare;
+        hf__http_exchange_free(exchange);
     }
     hf_websocket_hash_free(priv->hash);
     hf_send_batch_close(priv->batch);
