@@ -157,7 +157,7 @@ static void heed_witness(struct hf_core *core, struct hf_stream *stream)
     } else {
         stream->known = (struct hf_fact){witness->position, witness->print, core->life};
     }
-    stream->heard_life = witness->heard_life;
+    stream->seen_life = witness->seen_life;
     hf__witness_remove(&core->witnesses, witness);
 }
 
@@ -209,11 +209,11 @@ static void become_witness(struct hf_core *core, struct hf_stream *stream)
     hf__stream_set_suspicious(core, stream, false);
     if (stream->has_place) {
         hf__witness_note(&core->witnesses, hf__stream_channel(stream), &stream->options,
-                         stream->position, stream->newest_print, stream->heard_life);
+                         stream->position, stream->newest_print, stream->seen_life);
     }
     if (stream->known.position.epoch != HF_EPOCH_NONE) {
         hf__witness_note(&core->witnesses, hf__stream_channel(stream), &stream->options,
-                         stream->known.position, stream->known.print, stream->heard_life);
+                         stream->known.position, stream->known.print, stream->seen_life);
     }
     if (is_suspicious) {
         hf__witness_doubt(&core->witnesses, hf__stream_channel(stream));
@@ -467,7 +467,7 @@ void hf_core_published(struct hf_core *core, struct hf_bytes channel,
         return;
     }
     if (stream != NULL) {
-        hf__evidence_note(stream, position, fields, core->life, true);
+        hf__evidence_note(stream, position, fields, core->life, core->life);
     } else {
         hf__witness_note(&core->witnesses, channel, options, position, hf__fingerprint(fields),
                          core->life);

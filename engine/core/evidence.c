@@ -57,15 +57,21 @@ static struct hf_fact newest_fact(struct hf_stream *stream)
                : (struct hf_fact){stream->position, stream->newest_print, 0};
 }
 
+uint64_t hf__evidence_life(const struct hf_core *core, const struct hf_stream *stream)
+{
+    bool is_admitted = !stream->read_on_trial && !stream->read_is_stale;
+    return is_admitted ? core->life : hf_lives_newest(&core->admitted);
+}
+
 void hf__evidence_note(struct hf_stream *stream, struct hf_position position,
-                       const struct hf_publication_fields *fields, uint64_t life, bool is_heard)
+                       const struct hf_publication_fields *fields, uint64_t life,
+                       uint64_t seen_life)
 {
     struct hf_position newest = newest_fact(stream).position;
     if (hf__is_newer(position, newest)) {
         stream->known = (struct hf_fact){position, hf__fingerprint(fields), life};
-        stream->heard_life = is_heard                         ? life
-                             : position.epoch == newest.epoch ? stream->heard_life
-                                                              : 0;
+        bool is_told = seen_life != 0 || position.epoch != newest.epoch;
+        stream->seen_life = is_told ? seen_life : stream->seen_life;
     }
 }
 
@@ -116,9 +122,11 @@ void hf__evidence_read(const struct hf_core *core, struct hf_stream *stream,
     const struct hf_publication *last = result->page->items[result->page->count - 1];
     const struct hf_publication *newest =
         first->position.offset > last->position.offset ? first : last;
-    bool is_compared = result->life == core->life && !stream->is_suspicious;
+    bool is_of_ours = result->life == core->life;
+    bool is_compared = is_of_ours && !stream->is_suspicious;
     if (is_compared || joins(stream, result)) {
-        hf__evidence_note(stream, newest->position, &newest->fields, result->life, false);
+        uint64_t seen_life = is_of_ours ? hf__evidence_life(core, stream) : 0;
+        hf__evidence_note(stream, newest->position, &newest->fields, result->life, seen_life);
     } else {
         keep_apart(stream, newest, result->life, stream->shown.life == core->life);
     }
@@ -142,12 +150,12 @@ bool hf__evidence_to_prove(const struct hf_core *core, const struct hf_stream *s
     return stream->is_suspicious && (is_shown || is_known);
 }
 
-/* Whether the store lacks what was written in the last life in which we heard anything: the entry
- * that would tell has expired, but the store does not know that life. */
+/* Whether the store is of an earlier time than when it had our newest, or of another line: where
+ * the entry has expired that would tell, it counts as lost. */
 static bool lacks_life(const struct hf_core *core, const struct hf_stream *stream)
 {
-    return stream->is_suspicious && stream->heard_life != core->life &&
-           hf_lives_lack(&core->admitted, stream->heard_life);
+    return stream->is_suspicious && stream->seen_life != core->life &&
+           hf_lives_lack(&core->admitted, stream->seen_life);
 }
 
 bool hf__evidence_is_proved(const struct hf_core *core, struct hf_stream *stream,
@@ -172,7 +180,7 @@ bool hf__evidence_is_proved(const struct hf_core *core, struct hf_stream *stream
         if (!is_comparable) {
             return false;
         }
-        stream->heard_life = 0; /* written back into another life */
+        stream->seen_life = hf__evidence_life(core, stream); /* it was written back */
     }
     fact->life = core->life;
     return true;
@@ -240,7 +248,7 @@ bool hf__evidence_refutes(const struct hf_core *core, struct hf_stream *stream,
         if (!is_known || find_in(result->page, stream->position) == NULL) {
             return true;
         }
-        stream->heard_life = 0; /* written back into another life */
+        stream->seen_life = hf__evidence_life(core, stream); /* it was written back */
     }
     return false;
 }

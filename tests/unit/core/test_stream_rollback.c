@@ -684,7 +684,7 @@ static void lives_that_were_dropped_from_the_list_prove_nothing(void **state)
     assert_true(hf_core_is_checked(fx.core));
 }
 
-static void a_place_that_was_only_read_is_of_no_known_life(void **state)
+static void a_place_that_was_only_read_is_of_a_store_that_had_admitted_this_life(void **state)
 {
     (void)state;
     start_live(&fx, 7, 8);
@@ -692,11 +692,33 @@ static void a_place_that_was_only_read_is_of_no_known_life(void **state)
     reconnect(false);
     forget_log();
     read_gives(&fx, 7, 8, 0, 0);
+    expect(&fx, "mend ch at 7:8 anew\n");
+}
+
+static void
+a_place_that_was_read_on_trial_is_of_a_store_that_had_admitted_the_life_before(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    fx.life = 2;
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    connect_store(&fx); /* life 1 was admitted */
+    watch(&fx, "ch", "w");
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 8, 8, 8);
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 8, 0, 0);
     expect(&fx, "");
+    fx.lives = (struct hf_lives){1, {9}};
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 8, 0, 0);
+    expect(&fx, "mend ch at 7:8 anew\n");
 }
 
 /* It was lost, and another node has written it back into the life after. */
-static void what_was_written_back_is_of_no_known_life_any_more(void **state)
+static void what_was_written_back_is_of_the_life_that_has_it(void **state)
 {
     (void)state;
     start_live_with_tail();
@@ -705,6 +727,7 @@ static void what_was_written_back_is_of_no_known_life_any_more(void **state)
     forget_log();
     read_gives(&fx, 7, 8, 8, 8);
     expect(&fx, "");
+    hf_lives_admit(&fx.lives, fx.life);
     reconnect(false);
     forget_log();
     read_gives(&fx, 7, 8, 0, 0);
@@ -787,8 +810,9 @@ int main(void)
         TEST(a_level_store_that_knows_the_life_of_our_newest_is_believed),
         TEST(a_level_store_that_does_not_know_the_life_of_our_newest_has_another),
         TEST(lives_that_were_dropped_from_the_list_prove_nothing),
-        TEST(a_place_that_was_only_read_is_of_no_known_life),
-        TEST(what_was_written_back_is_of_no_known_life_any_more),
+        TEST(a_place_that_was_only_read_is_of_a_store_that_had_admitted_this_life),
+        TEST(a_place_that_was_read_on_trial_is_of_a_store_that_had_admitted_the_life_before),
+        TEST(what_was_written_back_is_of_the_life_that_has_it),
         TEST(what_was_acknowledged_in_a_life_that_the_store_does_not_know_is_lost),
         TEST(a_witness_knows_the_life_too),
     };
