@@ -101,11 +101,25 @@ static enum hurdle answer_newest(struct hf_core *core, struct hf_stream *stream,
     return HURDLE_NONE;
 }
 
-/* Only the newest publication counts: the cache mode of recovery. */
+/* It has a publication that we have not heard of: on another node, or in another life of the store.
+ */
+static bool has_newer(const struct hf_stream *stream, struct hf_position since)
+{
+    if (since.epoch == HF_EPOCH_NONE || since.epoch == stream->position.epoch) {
+        return since.offset > stream->position.offset;
+    }
+    return since.epoch != HF_EPOCH_FOREIGN && since.epoch > stream->position.epoch;
+}
+
+/* Only the newest publication counts: the cache mode of recovery. Not one that is older than what
+ * the subscriber has, unless the store has no other. */
 static enum hurdle answer_latest(struct hf_core *core, struct hf_stream *stream,
                                  struct hf_waiter *waiter)
 {
     const struct hf_position *since = &waiter->params.since;
+    if (!waiter->checked && has_newer(stream, *since)) {
+        return HURDLE_CHECK;
+    }
     if (since->offset > 0 && hf_position_equal(*since, stream->position)) {
         core->counters.recoveries_from_tail++;
         return answer_newest(core, stream, waiter, NULL);
@@ -361,7 +375,8 @@ static void newest_read(struct hf_core *core, struct hf_stream *stream,
     struct hf_waiter *waiter, *next;
     for (waiter = TAILQ_FIRST(&stream->waiters); waiter != NULL; waiter = next) {
         next = TAILQ_NEXT(waiter, in_waiters);
-        if (!waiter->params.latest) {
+        bool is_for_it = waiter->asked || !has_newer(stream, waiter->params.since);
+        if (!waiter->params.latest || !is_for_it) {
             continue;
         }
         if (is_ours) {

@@ -1,14 +1,16 @@
-// A TCP load balancer: each new connection goes to the first backend, in the order of `ports`, that
-// accepts it. Changing `ports` affects new connections; cut() breaks the present ones.
+// A TCP load balancer: each new connection goes to the first backend, in the order of `ports` (or the
+// one that `order` makes of it), that accepts it. Changing `ports` affects new connections; cut() breaks
+// the present ones. Who asks for a stream with `client=NAME` in its query is told of by onServed.
 import net from 'node:net';
 import { freePort } from './process.mjs';
 import { cleanup } from './scope.mjs';
 
 class Balancer {
-  constructor(ports) {
+  constructor(ports, { order = (all) => [...all], onServed = () => {} } = {}) {
     this.ports = ports;
+    this.onServed = onServed; // (client's name, port of its node)
     this.pairs = new Set();
-    this.server = net.createServer((client) => this.#forward(client, [...this.ports]));
+    this.server = net.createServer((client) => this.#forward(client, order(this.ports)));
   }
 
   get url() {
@@ -48,6 +50,10 @@ class Balancer {
       });
       from.pipe(to);
     }
+    client.on('data', (chunk) => {
+      const name = /^(?:GET|POST) \S*[?&]client=([^& ]+)/.exec(chunk.toString('latin1', 0, 500))?.[1];
+      if (name !== undefined) this.onServed(name, port);
+    });
   }
 
   // How many connections each backend has: { port: count }
@@ -57,8 +63,10 @@ class Balancer {
     return count;
   }
 
-  cut() {
-    for (const { client, backend } of this.pairs) {
+  // All connections, or those to one backend.
+  cut(only) {
+    for (const { client, backend, port } of this.pairs) {
+      if (only !== undefined && port !== only) continue;
       client.destroy();
       backend.destroy();
     }
@@ -70,8 +78,8 @@ class Balancer {
   }
 }
 
-export async function startBalancer(t, ports) {
-  const balancer = new Balancer(ports);
+export async function startBalancer(t, ports, options) {
+  const balancer = new Balancer(ports, options);
   balancer.port = await freePort();
   await new Promise((resolve, reject) => {
     balancer.server.once('error', reject);

@@ -52,10 +52,11 @@ export function pushes(text) {
 }
 
 // A unidirectional client that follows one channel: it comes back whenever its connection ends, and asks
-// for what follows the last publication that it has. what: 'uni_http_stream' or 'uni_websocket'.
+// for what follows the last publication that it has. what: 'uni_http_stream' or 'uni_websocket';
+// query: of its address; onSubscribed, onPublication: told of each in order.
 export class Follower {
-  constructor(t, what, port, channel) {
-    Object.assign(this, { t, what, port, channel });
+  constructor(t, what, port, channel, { query = '', onSubscribed = () => {}, onPublication = () => {} } = {}) {
+    Object.assign(this, { t, what, port, channel, query, onSubscribed, onPublication });
     this.publications = [];
     this.connects = [];
     this.isClosed = false;
@@ -67,11 +68,13 @@ export class Follower {
     const sub = push.connect?.subs[this.channel];
     if (sub) {
       this.connects.push(sub);
-      this.position ??= { offset: sub.offset ?? 0 };
+      if (!sub.recovered || !this.position) this.position = { offset: sub.offset ?? 0 };
       this.position.epoch = sub.epoch;
+      this.onSubscribed(sub);
     }
     for (const publication of [...(sub?.publications ?? []), ...(push.pub ? [push.pub] : [])]) {
       this.publications.push(publication);
+      this.onPublication(publication);
       this.position.offset = publication.offset;
     }
   }
@@ -80,10 +83,11 @@ export class Follower {
     while (!this.isClosed) {
       const wish = this.position ? { recover: true, ...this.position } : {};
       const connect = JSON.stringify({ subs: { [this.channel]: wish } });
+      const path = `127.0.0.1:${this.port}/connection/${this.what}${this.query}`;
       const run =
         this.what === 'uni_websocket'
-          ? openSocket(this.t, `ws://127.0.0.1:${this.port}/connection/uni_websocket`, connect)
-          : request(this.t, `http://127.0.0.1:${this.port}/connection/${this.what}`, { method: 'POST', body: connect });
+          ? openSocket(this.t, `ws://${path}`, connect)
+          : request(this.t, `http://${path}`, { method: 'POST', body: connect });
       let taken = 0;
       const drain = () => {
         const all = run.messages ?? pushes(run.text);

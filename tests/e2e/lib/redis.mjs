@@ -1,5 +1,7 @@
 // A private redis-server, which can be killed, stopped and started again.
 import { execFile } from 'node:child_process';
+import { existsSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Child, freePort, tempDir } from './process.mjs';
 import { cleanup } from './scope.mjs';
@@ -21,7 +23,7 @@ export class Redis {
   async start() {
     const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.dir];
     args.push('--save', '', '--appendonly', this.options.appendonly ? 'yes' : 'no');
-    args.push('--appendfsync', 'always');
+    args.push('--appendfsync', 'always', '--auto-aof-rewrite-percentage', '0');
     this.child = new Child(`redis-server on ${this.port}`, 'redis-server', args);
     // PING is answered with LOADING until the append-only file is read
     await this.child.ready(async () => (await this.command('PING')) === 'PONG');
@@ -59,6 +61,35 @@ export class Redis {
       for (let i = 0; i < fields.length; i += 2) pairs[fields[i]] = fields[i + 1];
       return { id, epoch, offset: Number(offset), data: pairs.data };
     });
+  }
+
+  // The file that everything was written to since the first start, in the order in which it happened.
+  get #log() {
+    return join(this.dir, 'appendonlydir', 'appendonly.aof.1.incr.aof');
+  }
+
+  // How much has been written; rollback(writtenBytes) to what was there then. Needs `appendonly`.
+  get writtenBytes() {
+    return existsSync(this.#log) ? statSync(this.#log).size : 0;
+  }
+
+  // While it is not running: what it wrote after that is lost when it starts again.
+  rollback(bytes) {
+    if (bytes < this.writtenBytes) truncateSync(this.#log, bytes);
+  }
+
+  // While it is not running: it starts empty.
+  forget() {
+    rmSync(join(this.dir, 'appendonlydir'), { recursive: true, force: true });
+  }
+
+  // Where the channel is: { epoch, offset }, or undefined when nothing is known of it.
+  async top(channel) {
+    const [last] = await this.command('XREVRANGE', `holdfast:stream:${channel}`, '+', '-', 'COUNT', 1);
+    const meta = await this.command('GET', `holdfast:meta:${channel}`);
+    const known = [last?.[0], meta].filter(Boolean).map((id) => id.split('-'));
+    known.sort((a, b) => b[0] - a[0] || b[1] - a[1]);
+    return known[0] && { epoch: known[0][0], offset: Number(known[0][1]) };
   }
 
   async stop() {

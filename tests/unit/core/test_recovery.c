@@ -190,6 +190,55 @@ static void who_has_the_newest_gets_nothing(void **state)
     expect(&fx, "answer r recovered 7:20 of 7:20 live\n");
 }
 
+/* It was on another node, which had heard of them already. */
+static void who_has_a_newer_one_than_ours_is_answered_after_a_look(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_with_tail();
+    recover_newest(w, "same", 7, 22);
+    recover_newest(w, "not so far", 7, 20);
+    expect(&fx, "read ch from 7:20\nanswer not so far recovered 7:20 of 7:20 live\n");
+    read_gives(&fx, 7, 22, 20, 22);
+    expect(&fx, "deliver w 7:21\ndeliver w 7:22\nanswer same recovered 7:22 of 7:22 live\n");
+}
+
+static void who_has_a_newer_epoch_than_ours_is_answered_after_a_look(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_with_tail();
+    recover_newest(w, "r", 9, 1);
+    expect(&fx, "read ch from 7:20\n");
+    read_gives(&fx, 9, 2, 0, 0);
+    expect(&fx, "lost w\nread ch newest\n");
+    read_gives(&fx, 9, 2, 2, 2);
+    expect(&fx, "answer r recovered 9:2 of 9:2 2-2 live\n");
+}
+
+/* The store has lost what it had, and nobody is left who knew it. */
+static void who_has_a_newer_one_than_the_store_gets_that_of_the_store(void **state)
+{
+    (void)state;
+    recover_newest(start_with_tail(), "r", 7, 25);
+    expect(&fx, "read ch from 7:20\n");
+    read_gives(&fx, 7, 20, 20, 20);
+    expect(&fx, "answer r recovered 7:20 of 7:20 20-20 live\n");
+}
+
+/* What it has may have been published after the read was sent. */
+static void a_newest_read_from_before_it_asked_is_not_for_who_has_a_newer_one(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_with_tail();
+    hf_core_removed(fx.core, fixture_bytes("ch"));
+    recover_newest(w, "a", 7, 2);
+    forget_log();
+    recover_newest(w, "b", 7, 21);
+    read_gives(&fx, 7, 20, 20, 20);
+    expect(&fx, "answer a recovered 7:20 of 7:20 20-20 live\nread ch from 7:20\n");
+    read_gives(&fx, 7, 21, 20, 21);
+    expect(&fx, "deliver w 7:21\nanswer b recovered 7:21 of 7:21 live\n");
+}
+
 static void the_newest_is_read_once_when_the_tail_is_gone(void **state)
 {
     (void)state;
@@ -720,6 +769,10 @@ int main(void)
         TEST(the_limit_holds_for_a_page_of_the_first_read_too),
         TEST(the_newest_comes_from_the_tail_whatever_was_missed),
         TEST(who_has_the_newest_gets_nothing),
+        TEST(who_has_a_newer_one_than_ours_is_answered_after_a_look),
+        TEST(who_has_a_newer_epoch_than_ours_is_answered_after_a_look),
+        TEST(who_has_a_newer_one_than_the_store_gets_that_of_the_store),
+        TEST(a_newest_read_from_before_it_asked_is_not_for_who_has_a_newer_one),
         TEST(the_newest_is_read_once_when_the_tail_is_gone),
         TEST(without_a_newest_nothing_is_recovered),
         TEST(a_first_subscriber_of_the_newest_needs_one_read),
