@@ -174,12 +174,35 @@ struct hf_page *hf__core_cut_tail(struct hf_core *core, const struct hf_stream *
                                   uint64_t after, uint32_t limit, size_t bytes_max);
 /* Queues a read for the stream unless it has one. */
 void hf__core_want_read(struct hf_core *core, struct hf_stream *stream);
+void hf__core_unqueue_read(struct hf_core *core, struct hf_stream *stream);
 void hf__core_send_reads(struct hf_core *core);
 /* Queues a read for later: this one failed. */
 void hf__core_retry_read(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms);
 /* Counts as the stream's open read. */
 void hf__core_send_mend(struct hf_core *core, struct hf_stream *stream,
                         const struct hf_core_mend *mend);
+
+/* --- registry.c: which streams there are ----------------------------------------------------- */
+
+struct hf_stream *hf__registry_find(const struct hf_core *core, struct hf_bytes channel);
+/* hf_table_next for streams. */
+struct hf_stream *hf__registry_next(const struct hf_core *core, struct hf_table_walk *walk);
+/* One that is OFFLINE, and knows what its channel's witness did. NULL: no memory. */
+struct hf_stream *hf__registry_add(struct hf_core *core, struct hf_bytes channel,
+                                   const struct hf_stream_options *options);
+/* An OFFLINE one follows its channel, if the store is there. */
+void hf__registry_connect(struct hf_core *core, struct hf_stream *stream);
+/* It has no watches: it stays for a while. */
+void hf__registry_linger(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms);
+void hf__registry_stop_lingering(struct hf_core *core, struct hf_stream *stream);
+/* It has lingered for long enough. */
+void hf__registry_drop(struct hf_core *core, struct hf_stream *stream);
+/* Nothing of it is open or waits; what it knows becomes a witness. */
+void hf__registry_free(struct hf_core *core, struct hf_stream *stream);
+/* Witnesses are heard: each one's channel gets a stream for as long as the comparison takes. */
+void hf__registry_hear_witnesses(struct hf_core *core);
+/* Somebody wants to follow a stream that was only to be checked: from the beginning, then. */
+void hf__registry_stop_checking(struct hf_core *core, struct hf_stream *stream);
 
 /* --- stream.c: keeping in step --------------------------------------------------------------- */
 
