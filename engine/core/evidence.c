@@ -49,12 +49,10 @@ bool hf__is_newer(struct hf_position a, struct hf_position b)
 }
 
 /* The newest that is known of the line that we follow. */
-static struct hf_fact newest_fact(struct hf_stream *stream)
+static struct hf_position newest_position(const struct hf_stream *stream)
 {
-    hf__stream_remember_newest(stream);
-    return hf__is_newer(stream->known.position, stream->position)
-               ? stream->known
-               : (struct hf_fact){stream->position, stream->newest_print, 0};
+    bool is_beyond = hf__is_newer(stream->known.position, stream->position);
+    return is_beyond ? stream->known.position : stream->position;
 }
 
 uint64_t hf__evidence_life(const struct hf_core *core, const struct hf_stream *stream)
@@ -67,7 +65,7 @@ void hf__evidence_note(struct hf_stream *stream, struct hf_position position,
                        const struct hf_publication_fields *fields, uint64_t life,
                        uint64_t seen_life)
 {
-    struct hf_position newest = newest_fact(stream).position;
+    struct hf_position newest = newest_position(stream);
     if (hf__is_newer(position, newest)) {
         stream->known = (struct hf_fact){position, hf__fingerprint(fields), life};
         bool is_told = seen_life != 0 || position.epoch != newest.epoch;
@@ -89,12 +87,15 @@ static const struct hf_publication *find_in(const struct hf_page *page, struct h
  * shows that too. */
 static bool joins(struct hf_stream *stream, const struct hf_core_read_result *result)
 {
-    const struct hf_fact newest = newest_fact(stream);
-    if (result->top.epoch != newest.position.epoch || newest.position.offset == 0) {
-        return result->top.epoch >= newest.position.epoch;
+    struct hf_position newest = newest_position(stream);
+    if (result->top.epoch != newest.epoch || newest.offset == 0) {
+        return result->top.epoch >= newest.epoch;
     }
-    const struct hf_publication *theirs = find_in(result->page, newest.position);
-    return theirs != NULL && hf__fingerprint(&theirs->fields) == newest.print;
+    hf__stream_remember_newest(stream);
+    bool is_beyond = hf__is_newer(stream->known.position, stream->position);
+    uint64_t print = is_beyond ? stream->known.print : stream->newest_print;
+    const struct hf_publication *theirs = find_in(result->page, newest);
+    return theirs != NULL && hf__fingerprint(&theirs->fields) == print;
 }
 
 /* It may be of another line. Of two such lines the first is kept until a store has shown it too. */
@@ -188,7 +189,7 @@ bool hf__evidence_is_proved(const struct hf_core *core, struct hf_stream *stream
 
 void hf__evidence_accept(struct hf_stream *stream)
 {
-    if (hf__is_newer(stream->shown.position, newest_fact(stream).position)) {
+    if (hf__is_newer(stream->shown.position, newest_position(stream))) {
         stream->known = stream->shown;
     }
     stream->shown = (struct hf_fact){0};
