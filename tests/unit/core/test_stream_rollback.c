@@ -592,6 +592,18 @@ static void what_a_life_showed_that_nobody_has_met_is_asked_for_in_the_next(void
     expect(&fx, "mend ch at 7:10 anew\n");
 }
 
+static void of_what_two_lives_showed_the_first_is_kept_until_it_was_compared(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_live(&fx, 7, 8);
+    recover(&fx, w, "r", 7, 6);
+    be_answered_by_another_life(7, 14, 11, 14);
+    wait_ms(&fx, 200); /* asked again, and still nobody has told us */
+    be_answered_by_another_life(7, 17, 15, 17);
+    reconnect(false);
+    expect(&fx, "listen ch\nread ch from 7:14\n");
+}
+
 static void what_a_life_showed_and_the_next_one_has_is_of_our_line(void **state)
 {
     (void)state;
@@ -804,6 +816,7 @@ int main(void)
         TEST(what_was_acknowledged_beyond_the_page_is_asked_for_before_the_place),
         TEST(what_was_acknowledged_beyond_the_page_and_is_another_now_gets_a_new_epoch),
         TEST(what_a_life_showed_that_nobody_has_met_is_asked_for_in_the_next),
+        TEST(of_what_two_lives_showed_the_first_is_kept_until_it_was_compared),
         TEST(what_a_life_showed_and_the_next_one_has_is_of_our_line),
         TEST(what_a_life_showed_of_a_stream_that_was_empty_is_of_our_line),
         TEST(what_a_life_showed_is_kept_when_nobody_follows_the_stream_any_more),
