@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBalancer } from './balancer.mjs';
 import { startBroker } from './broker.mjs';
-import { FAULTS, plan } from './faults.mjs';
+import { FAULTS, draft, plan } from './faults.mjs';
 import { Ledger, Life, Story } from './ledger.mjs';
 import { startLink } from './link.mjs';
 import { startRedis } from './redis.mjs';
@@ -95,7 +95,8 @@ class Node {
 
 export class System {
   constructor(t, random, { loses }) {
-    Object.assign(this, { t, random, loses });
+    Object.assign(this, { t, random });
+    this.draft = draft(random, { loses });
     this.log = [];
     this.started = performance.now();
     this.clock = () => Math.round(performance.now() - this.started);
@@ -121,6 +122,7 @@ export class System {
     const { t, random } = this;
     this.redis = await startRedis(t, { appendonly: true });
     this.config = configuration(random);
+    this.tell(`faults ${[...new Set(this.draft.names)].join(' ')}, ${this.draft.gapMs} ms apart at most`);
     this.tell(`configuration ${JSON.stringify(this.config.holdfast)} ${JSON.stringify(this.config.engine)}`);
     for (let i = 0; i < NODES; i++) {
       const link = await startLink(t, this.redis.port);
@@ -223,7 +225,7 @@ export class System {
 
   // Things go wrong for ms milliseconds while messages are published; then everything is as it should be.
   async round(ms) {
-    const steps = plan(this.random, { ms, nodes: NODES, clients: this.travellers.length, loses: this.loses });
+    const steps = plan(this.random, this.draft, { ms, nodes: NODES, clients: this.travellers.length });
     let isOver = false;
     const publishers = Array.from({ length: PUBLISHERS }, () => this.#publishFor(this.random.fork(), () => isOver));
     const begin = this.clock();
