@@ -340,12 +340,12 @@ static void keep_fence(struct hf_engine *engine)
     }
 }
 
-static void on_connected(void *context, uint64_t life, uint64_t admitted_life)
+static void on_connected(void *context, uint64_t life, const struct hf_lives *admitted)
 {
     struct hf_engine *engine = context;
-    hf_fence_connected(&engine->fence, life, admitted_life, engine->now_ms);
+    hf_fence_connected(&engine->fence, life, hf_lives_newest(admitted), engine->now_ms);
     keep_fence(engine);
-    hf_core_connected(engine->core, life);
+    hf_core_connected(engine->core, life, admitted);
 }
 
 /* At most once: a port for which there is no memory does not hear it. */

@@ -43,6 +43,7 @@ static void fill_defaults(struct hf_engine_config *config)
     DEFAULT(config->mailbox_bytes_max, (size_t)64 << 20);
     DEFAULT(config->redis.connect_timeout_ms, 1000);
     DEFAULT(config->redis.io_timeout_ms, 4000);
+    DEFAULT(config->redis.probe_interval_ms, 5000);
 }
 
 static void free_strings(struct hf_engine_config *config)

@@ -119,7 +119,7 @@ end
 local id, message = '0-0'
 local result
 if has_history then
-    id, message = append(stream, meta, ARGV[7], tonumber(ARGV[12]), 13, true, ARGV[6])
+    id, message = append(stream, meta, ARGV[7], tonumber(ARGV[12]), 13, true, true, ARGV[6])
     if type(id) == 'table' then
         return id
     end

@@ -218,6 +218,7 @@ static bool open_engine(struct hf_node *node)
                 .client_name = text_or_null(redis->client_name),
                 .connect_timeout_ms = (uint32_t)redis->connect_timeout_ms,
                 .io_timeout_ms = (uint32_t)redis->io_timeout_ms,
+                .probe_interval_ms = (uint32_t)own->redis_probe_interval_ms,
             },
         .node_name = node->uid,
         .presence_ttl_ms = (uint32_t)redis->presence_ttl_ms,

@@ -155,9 +155,9 @@ static void heed_witness(struct hf_core *core, struct hf_stream *stream)
         stream->newest_print = witness->print;
         hf__stream_set_suspicious(core, stream, witness->is_doubted);
     } else {
-        stream->known = witness->position;
-        stream->known_print = witness->print;
+        stream->known = (struct hf_fact){witness->position, witness->print, core->life};
     }
+    stream->heard_life = witness->heard_life;
     hf__witness_remove(&core->witnesses, witness);
 }
 
@@ -209,11 +209,11 @@ static void become_witness(struct hf_core *core, struct hf_stream *stream)
     hf__stream_set_suspicious(core, stream, false);
     if (stream->has_place) {
         hf__witness_note(&core->witnesses, hf__stream_channel(stream), &stream->options,
-                         stream->position, stream->newest_print);
+                         stream->position, stream->newest_print, stream->heard_life);
     }
-    if (stream->known.epoch != HF_EPOCH_NONE) {
+    if (stream->known.position.epoch != HF_EPOCH_NONE) {
         hf__witness_note(&core->witnesses, hf__stream_channel(stream), &stream->options,
-                         stream->known, stream->known_print);
+                         stream->known.position, stream->known.print, stream->heard_life);
     }
     if (is_suspicious) {
         hf__witness_doubt(&core->witnesses, hf__stream_channel(stream));
@@ -236,6 +236,20 @@ static void free_stream(struct hf_core *core, struct hf_stream *stream)
     free(stream);
 }
 
+/* What another life has shown (stream->shown) is no witness' to remember: the stream stays until
+ * that was compared. At most one for each read that is open when the store is replaced. */
+static void stay_to_compare(struct hf_core *core, struct hf_stream *stream)
+{
+    stop_lingering(core, stream);
+    hf__stream_disconnected(core, stream);
+    stream->is_leaving = false;
+    stream->is_checking = true;
+    core->checking++;
+    if (core->is_connected) {
+        hf__stream_connected(core, stream, true);
+    }
+}
+
 /* The read names the stream's memory: with one open, the stream goes when that is back. */
 static void drop_lingering(struct hf_core *core, struct hf_stream *stream)
 {
@@ -247,7 +261,11 @@ static void drop_lingering(struct hf_core *core, struct hf_stream *stream)
     if (core->is_connected) {
         core->effects.unlisten(core->context, hf__stream_channel(stream));
     }
-    free_stream(core, stream);
+    if (stream->shown.position.epoch != HF_EPOCH_NONE) {
+        stay_to_compare(core, stream);
+    } else {
+        free_stream(core, stream);
+    }
 }
 
 static void start_lingering(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms)
@@ -385,10 +403,11 @@ int hf_core_subscribe(struct hf_core *core, struct hf_core_watch *watch,
 /* --- the store ---------------------------------------------------------------------------------
  */
 
-void hf_core_connected(struct hf_core *core, uint64_t life)
+void hf_core_connected(struct hf_core *core, uint64_t life, const struct hf_lives *admitted)
 {
     bool is_same_store = core->life == 0 || core->life == life;
     core->life = life;
+    core->admitted = *admitted;
     core->is_connected = true;
     struct hf_table_walk walk = {0};
     struct hf_stream *stream;
@@ -435,7 +454,7 @@ void hf_core_message(struct hf_core *core, struct hf_bytes channel,
     const struct hf_witness *witness = hf__witness_find(&core->witnesses, channel);
     if (witness != NULL && publication->position.offset > 0) { /* a late one, after unlisten */
         hf__witness_note(&core->witnesses, channel, &witness->options, publication->position,
-                         hf__fingerprint(&publication->fields));
+                         hf__fingerprint(&publication->fields), core->life);
     }
 }
 
@@ -448,9 +467,10 @@ void hf_core_published(struct hf_core *core, struct hf_bytes channel,
         return;
     }
     if (stream != NULL) {
-        hf__stream_published(stream, position, fields);
+        hf__evidence_note(stream, position, fields, core->life, true);
     } else {
-        hf__witness_note(&core->witnesses, channel, options, position, hf__fingerprint(fields));
+        hf__witness_note(&core->witnesses, channel, options, position, hf__fingerprint(fields),
+                         core->life);
     }
 }
 
@@ -499,20 +519,6 @@ static void go_on(struct hf_core *core, struct hf_stream *stream, uint64_t now_m
     hf__core_send_reads(core);
 }
 
-/* Whatever else becomes of the result: the store has shown its newest publication. But another life
- * of the store than the one that we have compared may have gone back: what it has must not take the
- * place of what we know, unless it shows that too. */
-static void note_newest(struct hf_stream *stream, const struct hf_core_read_result *result)
-{
-    if (result->page != NULL) {
-        const struct hf_publication *first = result->page->items[0];
-        const struct hf_publication *last = result->page->items[result->page->count - 1];
-        const struct hf_publication *newest =
-            first->position.offset > last->position.offset ? first : last;
-        hf__stream_published(stream, newest->position, &newest->fields);
-    }
-}
-
 static void confirm_waiters(struct hf_stream *stream)
 {
     struct hf_waiter *waiter;
@@ -548,10 +554,7 @@ void hf_core_read_done(struct hf_core *core, struct hf_stream *stream,
     } else if (!is_stale) {
         hf__recovery_backlog(core, stream, result, now_ms);
     }
-    bool is_compared = is_of_ours && !stream->is_suspicious;
-    if (is_compared || hf__stream_joins(stream, result)) {
-        note_newest(stream, result);
-    }
+    hf__evidence_read(core, stream, result);
     go_on(core, stream, now_ms);
 }
 
@@ -560,7 +563,7 @@ void hf_core_mend_done(struct hf_core *core, struct hf_stream *stream, int resul
     assert(stream->is_mending);
     if (!take_back(core, stream)) {
         if (result == HF_OK || result == HF_EUNRECOVERABLE) {
-            hf__stream_mended(core, stream, result == HF_OK);
+            hf__mend_done(core, stream, result == HF_OK);
         } else {
             hf__core_retry_read(core, stream, now_ms);
         }

@@ -22,6 +22,7 @@
 
 #include <holdfast/engine.h>
 
+#include "core/lives.h"
 #include "hash.h"
 
 struct hf_core;
@@ -125,8 +126,9 @@ void hf_core_each_watch(struct hf_core *core, struct hf_bytes channel,
 /* --- the store ----------------------------------------------------------------------------- */
 
 /* Listens are wanted anew. Another life than before: it is not certain that the store still has all
- * that it acknowledged (it was restarted, or another one took over). Never 0. */
-void hf_core_connected(struct hf_core *core, uint64_t life);
+ * that it acknowledged (it was restarted, or another one took over). Never 0. `admitted`: the lives
+ * that its data knows. */
+void hf_core_connected(struct hf_core *core, uint64_t life, const struct hf_lives *admitted);
 void hf_core_disconnected(struct hf_core *core); /* nothing is heard from now on */
 void hf_core_listening(struct hf_core *core, struct hf_bytes channel, uint64_t now_ms);
 void hf_core_message(struct hf_core *core, struct hf_bytes channel,

@@ -258,19 +258,26 @@ bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf
         return false;
     }
     stream->read_places = places;
+    stream->read_proves = false;
+    struct hf_position unproved;
     if (places && stream->suspect.epoch != HF_EPOCH_NONE) {
         start_at(read, stream->suspect);
         read->limit = 1;
+    } else if (places && hf__evidence_to_prove(core, stream, &unproved)) {
+        start_at(read, unproved);
+        read->limit = 1;
+        stream->read_proves = true;
     } else if (places && stream->has_place) {
         start_at(read, stream->position);
         read->proves = stream->is_suspicious && stream->was_in_step;
     } else {
         const struct hf_waiter *waiter =
             oldest_waiter(stream, places ? HF_EPOCH_NONE : stream->position.epoch);
-        if (waiter != NULL) {
+        if (waiter != NULL && places) {
+            start_at(read, waiter->params.since); /* its top may be ours: we must know it, too */
+        } else if (waiter != NULL) {
             read->has_since = true;
-            read->since = waiter->params.since;
-            read->since.epoch = places ? read->since.epoch : stream->position.epoch;
+            read->since = (struct hf_position){stream->position.epoch, waiter->params.since.offset};
         } else if (places || wants_latest(stream)) {
             read->reverse = true; /* the newest: what the next reads can be compared with */
             read->limit = 1;
@@ -282,7 +289,7 @@ bool hf__recovery_plan(struct hf_core *core, struct hf_stream *stream, struct hf
     stream->read_on_trial = core->is_fenced && core->life != core->open_life;
     stream->read_since = read->since;
     stream->read_place = stream->position;
-    stream->read_known = stream->known;
+    stream->read_known = stream->known.position;
     stream->pending_asked = stream->pending_count;
     struct hf_waiter *waiter;
     TAILQ_FOREACH (waiter, &stream->waiters, in_waiters) {

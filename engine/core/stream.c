@@ -49,7 +49,7 @@ void hf__stream_drop_pending(struct hf_stream *stream)
 static void keep_back(struct hf_core *core, struct hf_stream *stream,
                       struct hf_publication *publication)
 {
-    hf__stream_published(stream, publication->position, &publication->fields);
+    hf__evidence_note(stream, publication->position, &publication->fields, core->life, true);
     if (stream->pending_count >= core->config.tail_publications_max ||
         stream->pending_bytes + publication->size > core->config.tail_bytes_max) {
         goto overflow;
@@ -93,27 +93,6 @@ static void deliver(struct hf_core *core, struct hf_stream *stream,
         }
     }
     hf_publication_unref(view);
-}
-
-/* FNV-1a by words; told apart are contents of the same place, so it need not be strong. */
-static uint64_t mix(uint64_t print, struct hf_bytes bytes)
-{
-    for (size_t i = 0; i < bytes.len; i += sizeof(uint64_t)) {
-        uint64_t word = 0;
-        size_t rest = bytes.len - i;
-        memcpy(&word, bytes.data + i, rest < sizeof word ? rest : sizeof word);
-        print = (print ^ word) * UINT64_C(0x100000001b3);
-        print ^= print >> 29;
-    }
-    return (print ^ bytes.len) * UINT64_C(0x100000001b3);
-}
-
-uint64_t hf__fingerprint(const struct hf_publication_fields *fields)
-{
-    uint64_t print = mix(UINT64_C(0xcbf29ce484222325), fields->data);
-    print = mix(print, fields->info);
-    print = mix(print, fields->tags);
-    return print != 0 ? print : 1;
 }
 
 void hf__stream_remember_newest(struct hf_stream *stream)
@@ -187,19 +166,6 @@ static void lose(struct hf_core *core, struct hf_stream *stream)
 /* --- messages ----------------------------------------------------------------------------------
  */
 
-static bool equal_bytes(struct hf_bytes a, struct hf_bytes b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
-static bool is_same(const struct hf_publication *a, const struct hf_publication *b)
-{
-    return equal_bytes(a->fields.data, b->fields.data) &&
-           equal_bytes(a->fields.info, b->fields.info) &&
-           equal_bytes(a->fields.tags, b->fields.tags) && a->fields.version == b->fields.version &&
-           equal_bytes(a->fields.version_epoch, b->fields.version_epoch);
-}
-
 /* A LIVE stream hears a message that is not the next one: a repeat, or a sign that our place is in
  * doubt (a gap, another epoch, a store that has gone back). */
 static void doubt(struct hf_core *core, struct hf_stream *stream,
@@ -210,7 +176,7 @@ static void doubt(struct hf_core *core, struct hf_stream *stream,
         publication->position.offset <= stream->position.offset) {
         const struct hf_publication *known =
             hf_tail_at(&stream->tail, publication->position.offset);
-        if (known != NULL && is_same(known, publication)) {
+        if (known != NULL && hf__is_same(known, publication)) {
             core->counters.duplicates_dropped++;
             return;
         }
@@ -231,7 +197,7 @@ void hf__stream_message(struct hf_core *core, struct hf_stream *stream,
     switch (stream->state) {
     case HF_STREAM_OFFLINE:
     case HF_STREAM_LISTENING:
-        hf__stream_published(stream, publication->position, &publication->fields);
+        hf__evidence_note(stream, publication->position, &publication->fields, core->life, true);
         return; /* the read that follows listening brings it */
     case HF_STREAM_PLACING:
         keep_back(core, stream, publication);
@@ -243,6 +209,7 @@ void hf__stream_message(struct hf_core *core, struct hf_stream *stream,
         deliver(core, stream, publication);
     } else if (publication->position.epoch == stream->position.epoch &&
                publication->position.offset == stream->position.offset + 1) {
+        stream->heard_life = core->life;
         advance(core, stream, publication, now_ms);
     } else {
         doubt(core, stream, publication);
@@ -279,7 +246,8 @@ static void release_pending(struct hf_core *core, struct hf_stream *stream, uint
 
 void hf__stream_connected(struct hf_core *core, struct hf_stream *stream, bool is_same_store)
 {
-    if (!is_same_store && (stream->has_place || stream->known.epoch != HF_EPOCH_NONE)) {
+    if (!is_same_store && (stream->has_place || stream->known.position.epoch != HF_EPOCH_NONE ||
+                           stream->shown.position.epoch != HF_EPOCH_NONE)) {
         hf__stream_set_suspicious(core, stream, true);
     }
     if (stream->is_checking) {
@@ -336,8 +304,11 @@ static void adopt(struct hf_core *core, struct hf_stream *stream,
                   const struct hf_core_read_result *result, uint64_t now_ms)
 {
     hf__core_clear_tail(core, stream);
-    bool is_known = hf_position_equal(stream->known, result->top);
-    stream->newest_print = is_known ? stream->known_print : 0;
+    bool is_known = hf_position_equal(stream->known.position, result->top);
+    bool is_our_epoch = result->top.epoch == stream->position.epoch ||
+                        result->top.epoch == stream->known.position.epoch;
+    stream->newest_print = is_known ? stream->known.print : 0;
+    stream->heard_life = is_our_epoch ? stream->heard_life : 0;
     stream->position = result->top;
     stream->has_place = true;
     struct hf_page *page = result->page;
@@ -359,118 +330,6 @@ static void note_contents(struct hf_stream *stream, const struct hf_core_read_re
     if (stream->newest_print == 0 && stream->tail.count == 0 && first != NULL &&
         hf_position_equal(first->position, stream->position)) {
         stream->newest_print = hf__fingerprint(&first->fields);
-    }
-}
-
-/* Whether the store lacks what it has acknowledged or shown before (stream->known). */
-static bool lacks_known(const struct hf_stream *stream, const struct hf_core_read_result *result)
-{
-    const struct hf_position *known = &stream->read_known;
-    if (known->epoch != result->top.epoch || known->offset > result->top.offset) {
-        return known->epoch >= result->top.epoch;
-    }
-    for (uint32_t i = 0; result->page != NULL && i < result->page->count; i++) {
-        const struct hf_publication *theirs = result->page->items[i];
-        if (hf_position_equal(theirs->position, *known) &&
-            hf_position_equal(stream->known, *known) && stream->known_print != 0) {
-            return stream->known_print != hf__fingerprint(&theirs->fields);
-        }
-    }
-    return false;
-}
-
-/* Whether the result of a read from our place (stream->read_since) shows that the store has lost
- * what we saw: it is behind us, or has something else there. That our place is trimmed away shows
- * nothing, unless what remains would follow it without a hole: then it may have been written after
- * a loss. But not when nobody has published into another life than the one that we saw, or the one
- * in which our place was last found right. */
-static bool is_refuted(const struct hf_stream *stream, const struct hf_core_read_result *result)
-{
-    if (result->top.offset < stream->read_since.offset) {
-        return true;
-    }
-    uint64_t admitted = result->admitted_life;
-    bool is_of_our_life = stream->in_step_life != 0 && admitted != 0 &&
-                          (admitted == stream->in_step_life || admitted == stream->held_life);
-    bool must_prove = stream->is_suspicious && stream->was_in_step && !is_of_our_life &&
-                      stream->read_since.offset > 0;
-    if (must_prove && result->page != NULL &&
-        result->page->items[0]->position.offset == stream->read_since.offset + 1) {
-        return true;
-    }
-    for (uint32_t i = 0; result->page != NULL && i < result->page->count; i++) {
-        const struct hf_publication *theirs = result->page->items[i];
-        const struct hf_publication *ours = hf_tail_at(&stream->tail, theirs->position.offset);
-        if (ours != NULL && !is_same(ours, theirs)) {
-            return true;
-        }
-        if (ours == NULL && stream->newest_print != 0 &&
-            theirs->position.offset == stream->position.offset &&
-            stream->newest_print != hf__fingerprint(&theirs->fields)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void mend(struct hf_core *core, struct hf_stream *stream, struct hf_position expected,
-                 struct hf_page *page)
-{
-    const struct hf_core_mend mend = {
-        .channel = hf__stream_channel(stream),
-        .options = stream->options,
-        .expected = expected,
-        .life = core->life,
-        .page = page,
-    };
-    stream->is_healing = page != NULL;
-    hf__core_send_mend(core, stream, &mend);
-}
-
-/* The store has lost what we know, and it has lost it for good unless it fits on again. */
-static void roll_forward(struct hf_core *core, struct hf_stream *stream,
-                         const struct hf_core_read_result *result, uint64_t now_ms)
-{
-    struct hf_position expected = stream->suspect;
-    stream->suspect = (struct hf_position){0};
-    if (!hf_position_equal(result->top, expected)) {
-        return; /* somebody moved it meanwhile: the next read tells */
-    }
-    const struct hf_publication *ours = hf_tail_at(&stream->tail, expected.offset);
-    const struct hf_publication *theirs = result->page != NULL ? result->page->items[0] : NULL;
-    bool joins = expected.offset == 0 ||
-                 (ours != NULL && theirs != NULL && theirs->position.offset == expected.offset &&
-                  is_same(ours, theirs));
-    struct hf_page *page = NULL;
-    bool is_all =
-        stream->known.epoch != expected.epoch || stream->known.offset <= stream->position.offset;
-    if (joins && is_all && hf_tail_at(&stream->tail, expected.offset + 1) != NULL) {
-        page = hf_tail_cut(&stream->tail, expected.offset, UINT32_MAX, SIZE_MAX);
-        if (page == NULL) {
-            hf__core_retry_read(core, stream, now_ms); /* no memory: not a reason to give up */
-            return;
-        }
-    }
-    mend(core, stream, expected, page);
-    hf_page_unref(page);
-}
-
-/* C5. Nobody is answered before the store is mended: the stream is PLACING until a later read. */
-static void store_went_back(struct hf_core *core, struct hf_stream *stream,
-                            const struct hf_core_read_result *result)
-{
-    core->counters.rollbacks_seen++;
-    hf__stream_set_suspicious(core, stream, true); /* until mended, also over a lost connection */
-    stream->was_in_step = true;
-    stream->in_step_life = 0;
-    if (stream->state == HF_STREAM_LIVE) {
-        hf__stream_set_state(core, stream, HF_STREAM_PLACING);
-    }
-    if (result->top.epoch == stream->position.epoch &&
-        result->top.offset < stream->position.offset) {
-        stream->suspect = result->top;
-    } else {
-        mend(core, stream, result->top, NULL);
     }
 }
 
@@ -515,39 +374,6 @@ static void settle_place(struct hf_core *core, struct hf_stream *stream,
     }
 }
 
-/* What is on its way from before the removal must not come back into memory. */
-static bool is_newer(struct hf_position a, struct hf_position b)
-{
-    return a.epoch != b.epoch ? a.epoch > b.epoch : a.offset > b.offset;
-}
-
-void hf__stream_published(struct hf_stream *stream, struct hf_position position,
-                          const struct hf_publication_fields *fields)
-{
-    if (is_newer(position, stream->position) && is_newer(position, stream->known)) {
-        stream->known = position;
-        stream->known_print = hf__fingerprint(fields);
-    }
-}
-
-bool hf__stream_joins(struct hf_stream *stream, const struct hf_core_read_result *result)
-{
-    hf__stream_remember_newest(stream);
-    bool is_known_newer = is_newer(stream->known, stream->position);
-    struct hf_position newest = is_known_newer ? stream->known : stream->position;
-    uint64_t print = is_known_newer ? stream->known_print : stream->newest_print;
-    if (result->top.epoch > newest.epoch) {
-        return true;
-    }
-    for (uint32_t i = 0; result->page != NULL && i < result->page->count; i++) {
-        const struct hf_publication *theirs = result->page->items[i];
-        if (hf_position_equal(theirs->position, newest)) {
-            return hf__fingerprint(&theirs->fields) == print;
-        }
-    }
-    return false;
-}
-
 void hf__stream_removed(struct hf_core *core, struct hf_stream *stream)
 {
     hf__core_clear_tail(core, stream);
@@ -568,11 +394,18 @@ static bool is_unwatched(const struct hf_stream *stream)
     return true;
 }
 
+/* The store has everything that is known here. */
+static void trust(struct hf_core *core, struct hf_stream *stream)
+{
+    hf__stream_set_suspicious(core, stream, false);
+    hf__evidence_accept(stream);
+}
+
 /* Nothing here speaks against what the store has, but another node may know better and mend it:
  * subscribers are given none of it before the fence opens. */
 static void hold(struct hf_core *core, struct hf_stream *stream)
 {
-    hf__stream_set_suspicious(core, stream, false);
+    trust(core, stream);
     stream->is_held = core->is_fenced;
     stream->held_life = core->life;
     if (stream->state == HF_STREAM_LIVE) {
@@ -584,11 +417,17 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
                        const struct hf_core_read_result *result, uint64_t now_ms)
 {
     if (stream->suspect.epoch != HF_EPOCH_NONE) {
-        roll_forward(core, stream, result, now_ms);
+        hf__mend_look(core, stream, result, now_ms);
         return;
     }
-    if (lacks_known(stream, result)) {
-        store_went_back(core, stream, result);
+    if (stream->read_proves) {
+        if (!hf__evidence_is_proved(core, stream, result)) {
+            hf__mend_begin(core, stream, result);
+        }
+        return;
+    }
+    if (hf__evidence_lacks_known(stream, result)) {
+        hf__mend_begin(core, stream, result);
         return;
     }
     stream->is_provisional = stream->read_on_trial;
@@ -597,14 +436,14 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
     if (!stream->has_place) {
         adopt(core, stream, result, now_ms);
     } else if (result->top.epoch < stream->position.epoch) {
-        store_went_back(core, stream, result); /* to a life of the stream that had ended */
+        hf__mend_begin(core, stream, result); /* to a life of the stream that had ended */
         return;
     } else if (result->top.epoch > stream->position.epoch) {
         lose(core, stream);
         adopt(core, stream, result, now_ms);
     } else {
-        if (is_refuted(stream, result)) {
-            store_went_back(core, stream, result);
+        if (hf__evidence_refutes(core, stream, result)) {
+            hf__mend_begin(core, stream, result);
             return;
         }
         note_contents(stream, result);
@@ -620,7 +459,7 @@ void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
             adopt(core, stream, result, now_ms);
         }
     }
-    hf__stream_set_suspicious(core, stream, false);
+    trust(core, stream);
     stream->was_in_step = false;
     stream->held_life = 0;
     stream->is_blind &= !was_blind; /* once: who is left behind again will hear the next one soon */
@@ -649,14 +488,5 @@ void hf__stream_widen(struct hf_core *core, struct hf_stream *stream,
         lose(core, stream); /* what was live had no place in the stream */
         hf__stream_set_state(core, stream, HF_STREAM_PLACING);
         hf__core_want_read(core, stream);
-    }
-}
-
-void hf__stream_mended(struct hf_core *core, const struct hf_stream *stream, bool was_done)
-{
-    if (was_done && stream->is_healing) {
-        core->counters.streams_healed++;
-    } else if (was_done) {
-        core->counters.epochs_rotated++;
     }
 }

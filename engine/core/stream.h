@@ -26,6 +26,7 @@
 #include <sys/queue.h>
 
 #include "core/core.h"
+#include "core/lives.h"
 #include "core/page_cache.h"
 #include "core/tail.h"
 #include "core/witness.h"
@@ -64,6 +65,13 @@ struct hf_core_watch {
     bool is_live; /* some subscriber was answered `live` since the last loss */
 };
 
+/* What the store had at some place. */
+struct hf_fact {
+    struct hf_position position; /* epoch 0: nothing is known */
+    uint64_t print;              /* fingerprint of the publication there */
+    uint64_t life;               /* the last one of the store in which that was seen */
+};
+
 struct hf_stream {
     struct hf_table_node in_table; /* core->streams */
     struct hf_stream_options options;
@@ -73,6 +81,7 @@ struct hf_stream {
     bool has_tail : 1;    /* in_tails is linked */
     bool read_again : 1;  /* something came up that the open read cannot have answered */
     bool was_removed : 1; /* PLACING: the history was removed, do not keep what comes before LIVE */
+    bool read_proves : 1; /* the open read asks for evidence, not for the place */
     bool read_places : 1; /* the open read was sent to find or confirm the place */
     bool read_is_stale : 1;  /* its result must be ignored: we were disconnected since */
     bool read_newest : 1;    /* it asked for the newest publication only */
@@ -91,11 +100,15 @@ struct hf_stream {
                              it */
     struct hf_position position; /* newest publication handed on */
     struct hf_tail tail;         /* ends at position */
-    struct hf_position known;    /* newest acknowledged to a publisher here, if ahead of position */
-    uint64_t known_print;        /* its fingerprint */
-    uint64_t newest_print;       /* fingerprint of the publication at position, kept when the tail
-                                    goes; 0: unknown */
-    uint64_t tail_expires_ms;    /* the store's history is gone by then unless renewed */
+    struct hf_fact known;     /* newest acknowledged to a publisher here, heard or read, if ahead of
+                                 position */
+    struct hf_fact shown;     /* newest that was read from a life which is still to be compared,
+                                 and perhaps does not follow what we know */
+    uint64_t heard_life;      /* the store's life in which the newest publication up to `known` and
+                                 position was written that we heard or published; 0: not known */
+    uint64_t newest_print;    /* fingerprint of the publication at position, kept when the tail
+                                 goes; 0: unknown */
+    uint64_t tail_expires_ms; /* the store's history is gone by then unless renewed */
 
     struct hf_publication **pending; /* messages heard while PLACING, in order of arrival */
     uint32_t pending_count, pending_capacity;
@@ -129,6 +142,7 @@ struct hf_core {
     void *context; /* of the effects */
     bool is_connected;
     uint64_t life;                 /* the store's; 0: it was not there yet */
+    struct hf_lives admitted;      /* as its data told when we connected to it */
     struct hf_table streams;       /* by channel */
     struct hf_streams reads;       /* QUEUED, first come first served */
     struct hf_streams retries;     /* whose read failed, by retry_ms */
@@ -169,8 +183,6 @@ void hf__core_send_mend(struct hf_core *core, struct hf_stream *stream,
 
 /* --- stream.c: keeping in step --------------------------------------------------------------- */
 
-/* Tells contents of one place apart; never 0. */
-uint64_t hf__fingerprint(const struct hf_publication_fields *fields);
 void hf__stream_set_suspicious(struct hf_core *core, struct hf_stream *stream, bool is_suspicious);
 void hf__stream_set_state(struct hf_core *core, struct hf_stream *stream,
                           enum hf_stream_state state);
@@ -182,15 +194,7 @@ void hf__stream_message(struct hf_core *core, struct hf_stream *stream,
 /* A read that was sent to find or confirm the place has come back with HF_OK. */
 void hf__stream_placed(struct hf_core *core, struct hf_stream *stream,
                        const struct hf_core_read_result *result, uint64_t now_ms);
-/* The store has acknowledged, sent or shown a publication at `position`: it must still have it when
- * it is asked later. */
-void hf__stream_published(struct hf_stream *stream, struct hf_position position,
-                          const struct hf_publication_fields *fields);
-/* Whether what a result shows follows the newest that we know, so that it may be noted instead. */
-bool hf__stream_joins(struct hf_stream *stream, const struct hf_core_read_result *result);
 void hf__stream_removed(struct hf_core *core, struct hf_stream *stream);
-/* The store was written back (healed), or asked for a new epoch, or somebody was faster. */
-void hf__stream_mended(struct hf_core *core, const struct hf_stream *stream, bool was_done);
 /* The tail is about to go: keeps the fingerprint of the newest publication. */
 void hf__stream_remember_newest(struct hf_stream *stream);
 /* Older publications have been read: keeps them if they join the tail. */
@@ -201,6 +205,55 @@ void hf__stream_drop_pending(struct hf_stream *stream);
  * watches asks for; without any, it takes them, but keeps a history that it has. */
 void hf__stream_widen(struct hf_core *core, struct hf_stream *stream,
                       const struct hf_stream_options *options);
+
+/* --- evidence.c: what is known of the store -------------------------------------------------- */
+
+/* A life of the store that we meet may be of an earlier state than the one before, and may have
+ * gone on from there on another line. So whatever we have seen of a stream must be found in it:
+ * first what lies beyond our place (evidence_to_prove), then our place. One read can tell only
+ * what its page shows. Of what has expired nothing is left to compare; but who heard it knows the
+ * life in which it was written, and the store those that its data has seen (lives.h). */
+
+/* Tells contents of one place apart; never 0. */
+uint64_t hf__fingerprint(const struct hf_publication_fields *fields);
+bool hf__is_same(const struct hf_publication *a, const struct hf_publication *b);
+bool hf__is_newer(struct hf_position a, struct hf_position b);
+/* The store has acknowledged, sent or shown a publication of the line that we follow: it must still
+ * have it when it is asked later. `is_heard`: it was written in this life. */
+void hf__evidence_note(struct hf_stream *stream, struct hf_position position,
+                       const struct hf_publication_fields *fields, uint64_t life, bool is_heard);
+/* Whatever else becomes of the result: the store has shown its newest publication. But what a life
+ * shows that was not compared yet must not take the place of what we know. */
+void hf__evidence_read(const struct hf_core *core, struct hf_stream *stream,
+                       const struct hf_core_read_result *result);
+/* What has to be asked for before the place. False: nothing. */
+bool hf__evidence_to_prove(const struct hf_core *core, const struct hf_stream *stream,
+                           struct hf_position *position);
+/* ... and whether the answer has it. */
+bool hf__evidence_is_proved(const struct hf_core *core, struct hf_stream *stream,
+                            const struct hf_core_read_result *result);
+/* Everything has been found: it is of one line. */
+void hf__evidence_accept(struct hf_stream *stream);
+/* Whether the store lacks what it has acknowledged or shown before (stream->known). */
+bool hf__evidence_lacks_known(const struct hf_stream *stream,
+                              const struct hf_core_read_result *result);
+/* Whether the result of a read from our place (stream->read_since), of our epoch, shows that the
+ * store has lost what we saw: it is behind us, has something else there, or cannot have it. */
+bool hf__evidence_refutes(const struct hf_core *core, struct hf_stream *stream,
+                          const struct hf_core_read_result *result);
+
+/* --- mend.c: a store that has lost something ---------------------------------------------------
+ */
+
+/* `result` shows that it has. */
+void hf__mend_begin(struct hf_core *core, struct hf_stream *stream,
+                    const struct hf_core_read_result *result);
+/* A second look at the end of what is left (stream->suspect), once that was seen to be behind us:
+ * what we have is written back if it fits, else the stream gets a new epoch. */
+void hf__mend_look(struct hf_core *core, struct hf_stream *stream,
+                   const struct hf_core_read_result *result, uint64_t now_ms);
+/* The store was written back (healed), or asked for a new epoch, or somebody was faster. */
+void hf__mend_done(struct hf_core *core, const struct hf_stream *stream, bool was_done);
 
 /* --- recovery.c: answering subscribers ------------------------------------------------------- */
 

@@ -20,6 +20,7 @@
 #include <holdfast/error.h>
 
 #include "redis/backoff.h"
+#include "redis/identity.h"
 #include "redis/resolve.h"
 #include "redis/scripts.h"
 
@@ -372,15 +373,6 @@ static void on_name_reply(void *context, const struct hf_reply *reply)
         fail_with_error(context, "CLIENT SETNAME", reply);
 }
 
-static const char *hello_value(const struct hf_reply *reply, const char *name)
-{
-    for (size_t i = 0; i + 1 < reply->len; i += 2) {
-        if (hf_reply_is_text(reply->items[i], name) && reply->items[i + 1]->type == HF_REPLY_TEXT)
-            return reply->items[i + 1]->text;
-    }
-    return "";
-}
-
 /* Who is there: the scripts need Redis 7.0's XADD <epoch>-*, and a server that takes writes. */
 static void on_hello_reply(void *context, const struct hf_reply *reply)
 {
@@ -392,36 +384,14 @@ static void on_hello_reply(void *context, const struct hf_reply *reply)
         fail_with_error(connection, "HELLO (Redis 7.0 or later is needed)", reply);
         return;
     }
-    const char *version = hello_value(reply, "version");
-    if (strtol(version, NULL, 10) < 7) {
-        snprintf(reason, sizeof reason, "version %.20s is too old: the scripts need Redis 7.0",
+    long version = hf_redis_hello_version(reply);
+    if (version < 7) {
+        snprintf(reason, sizeof reason, "version %ld is too old: the scripts need Redis 7.0",
                  version);
         hf_redis_connection_break(connection, reason);
-    } else if (connection->config.has_scripts &&
-               strcmp(hello_value(reply, "role"), "master") != 0) {
-        hf_redis_connection_break(connection, "READONLY: it is a replica of another server");
+    } else if (connection->config.has_scripts && hf_redis_hello_is_replica(reply)) {
+        hf_redis_connection_break(connection, HF_REDIS_REPLICA_REASON);
     }
-}
-
-/* The first 16 hexadecimal digits behind `name` and a colon. 0: none. */
-static uint64_t parse_id(const char *info, const char *name)
-{
-    char line[32];
-    int len = snprintf(line, sizeof line, "\r\n%s:", name);
-    const char *found = strstr(info, line);
-    char digits[17] = "";
-    if (found != NULL) {
-        snprintf(digits, sizeof digits, "%s", found + len);
-    }
-    return strtoull(digits, NULL, 16);
-}
-
-/* A process may lose what it has by following another primary for a while. Then it has another
- * replication ID when it is a primary again. */
-static uint64_t parse_life(const char *info)
-{
-    uint64_t process = parse_id(info, "run_id");
-    return process != 0 ? process ^ parse_id(info, "master_replid") : 0;
 }
 
 static void on_info_reply(void *context, const struct hf_reply *reply)
@@ -433,7 +403,7 @@ static void on_info_reply(void *context, const struct hf_reply *reply)
         fail_with_error(connection, "INFO", reply);
         return;
     }
-    connection->life = reply->type == HF_REPLY_TEXT ? parse_life(reply->text) : 0;
+    connection->life = reply->type == HF_REPLY_TEXT ? hf_redis_info_life(reply->text) : 0;
     while (connection->life == 0) /* not told, or not permitted */
         connection->life = next_random(connection);
 }

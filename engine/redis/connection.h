@@ -25,7 +25,8 @@
 struct event_base;
 struct hf_redis_connection;
 
-#define HF_REDIS_REASON_SIZE 160
+#define HF_REDIS_REASON_SIZE    160
+#define HF_REDIS_REPLICA_REASON "READONLY: it is a replica of another server"
 
 struct hf_redis_connection_config {
     struct hf_redis_address address; /* borrowed for the connection's life */
@@ -55,9 +56,8 @@ void hf_redis_connection_free(struct hf_redis_connection *connection);
 /* Also false when _break was called: what is sent then is lost. */
 bool hf_redis_connection_is_ready(const struct hf_redis_connection *connection);
 const char *hf_redis_connection_reason(const struct hf_redis_connection *connection);
-/* A number made of the server process' run ID and its replication ID, asked for by each greeting
- * (with has_scripts); when
- * it is not told, another number for each connection. Never 0 once on_ready was called. */
+/* The server's life (identity.h), asked for by each greeting (with has_scripts); when it is not
+ * told, another number for each connection. Never 0 once on_ready was called. */
 uint64_t hf_redis_connection_life(const struct hf_redis_connection *connection);
 uint64_t hf_redis_connection_commands(const struct hf_redis_connection *connection);
 
@@ -92,7 +92,8 @@ bool hf_redis_connection_send(struct hf_redis_connection *connection, char *end,
 bool hf_redis_connection_command(struct hf_redis_connection *connection,
                                  hf_redis_callback *callback, void *context, ...);
 
-/* Writers: each returns the new end. */
+/* Writers: each returns the new end. The first writes bare digits, at most 20, no argument. */
+char *hf_redis_write_digits(char *at, uint64_t number);
 char *hf_redis_write_command(char *at, size_t arguments);
 char *hf_redis_write_bytes(char *at, const char *data, size_t len);
 char *hf_redis_write_text(char *at, const char *text);

@@ -129,6 +129,12 @@ int hf_frame_parse(const char **cursor, const char *end, struct hf_position *pos
         return HF_EINVAL;
     if ((position->epoch == 0) != (position->offset == 0))
         return HF_EINVAL;
+    if (at < end && *at == '\n') {
+        at++;
+        fields->data = (struct hf_bytes){at < end ? at : NULL, (size_t)(end - at)};
+        *cursor = end;
+        return HF_OK;
+    }
     if (at == end || *at++ != ' ' || !read_number(&at, end, &data_len))
         return HF_EINVAL;
     if (!read_attribute(&at, end, 'i', &info_len) || !read_attribute(&at, end, 't', &tags_len) ||

@@ -1,6 +1,7 @@
 /* Frame: how a publication looks in a pub/sub message. Pure; any thread.
  *
  *   message   = 1*frame                      publications of one channel, in their order
+ *             / position LF data             one that has only data, to the message's end
  *             / "removed" LF                 the channel's entries were removed
  *             / "join" LF info               a client has joined the channel (presence.h)
  *             / "leave" LF info              ... or left it
@@ -10,9 +11,9 @@
  *               [ SP "v" version [ SP "e" version_epoch_len ] ] [ SP "d" ]
  *
  * Numbers are decimal without leading zeros; those behind a letter are never 0; "d" asks for delta
- * delivery. So `redis-cli SUBSCRIBE` shows `1763714901000000-7 13
- * i14\n{"text":"hi"}{"user":"ann"}`. The head is made by the publisher; the position is put before
- * it where it is known: in the publish script. */
+ * delivery. So `redis-cli SUBSCRIBE` shows `1763714901000000-7\n{"text":"hi"}`, or with more than
+ * data `1763714901000000-7 13 i14\n{"text":"hi"}{"user":"ann"}`. The head is made by the publisher;
+ * the position is put before it where it is known: in the publish script. */
 #ifndef HF_REDIS_FRAME_H
 #define HF_REDIS_FRAME_H
 
@@ -38,8 +39,9 @@ int hf_position_parse(const char *text, size_t len, struct hf_position *position
 /* Writes the head with its LF and a NUL; returns the length without the NUL. */
 size_t hf_frame_head(const struct hf_publication_fields *fields, char head[HF_FRAME_HEAD_SIZE]);
 
-/* Reads the frame at *cursor and moves the cursor behind it. `fields` then borrow the message.
- * HF_EINVAL: what is there is no frame; the cursor stays. */
+/* Reads the frame at *cursor (or the message without a head that begins there) and moves the cursor
+ * behind it. `fields` then borrow the message. HF_EINVAL: what is there is no frame; the cursor
+ * stays. */
 int hf_frame_parse(const char **cursor, const char *end, struct hf_position *position,
                    struct hf_publication_fields *fields);
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static char *write_digits(char *at, uint64_t value)
+char *hf_redis_write_digits(char *at, uint64_t value)
 {
     char digits[20];
     size_t len = 0;
@@ -19,7 +19,7 @@ static char *write_digits(char *at, uint64_t value)
 static char *write_size(char *at, char mark, size_t size)
 {
     *at++ = mark;
-    at = write_digits(at, size);
+    at = hf_redis_write_digits(at, size);
     *at++ = '\r';
     *at++ = '\n';
     return at;
@@ -64,6 +64,6 @@ char *hf_redis_write_text(char *at, const char *text)
 char *hf_redis_write_number(char *at, uint64_t number)
 {
     char digits[20];
-    char *end = write_digits(digits, number);
+    char *end = hf_redis_write_digits(digits, number);
     return hf_redis_write_bytes(at, digits, (size_t)(end - digits));
 }

@@ -442,7 +442,8 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
             store->events->on_disconnected(store->events->context, "out of memory");
         store->has_lost = false;
         store->is_connected = true;
-        store->events->on_connected(store->events->context, LIFE, LIFE);
+        static const struct hf_lives admitted = {1, {LIFE}};
+        store->events->on_connected(store->events->context, LIFE, &admitted);
     }
     hf_memory_done_complete(&store->done, false);
     for (uint32_t i = 0; i < DELIVERIES_MAX && !store->is_paused; i++) {

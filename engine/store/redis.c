@@ -55,10 +55,15 @@ int hf_redis_judge(struct hf_redis_store *store, const struct hf_reply *error)
         store->refusal_ms = now_ms;
     }
     if (hf_reply_is_error(error, "READONLY") || hf_reply_is_error(error, "NOAUTH")) {
-        hf_redis_connection_break(store->commands, text);
-        hf_redis_connection_break(store->pubsub, text);
+        hf_redis_reconnect(store, text);
     }
     return hf_reply_error_code(error);
+}
+
+void hf_redis_reconnect(struct hf_redis_store *store, const char *reason)
+{
+    hf_redis_connection_break(store->commands, reason);
+    hf_redis_connection_break(store->pubsub, reason);
 }
 
 /* --- the loop turn -------------------------------------------------------------------------- */
@@ -253,6 +258,7 @@ static bool make_connections(struct hf_redis_store *store)
 {
     const struct hf_redis_config *redis = &store->config->redis;
     store->io_timeout_ms = redis->io_timeout_ms != 0 ? redis->io_timeout_ms : 4000;
+    store->probe_interval_ms = redis->probe_interval_ms != 0 ? redis->probe_interval_ms : 5000;
     struct hf_redis_connection_config config = {
         .address = store->address,
         .client_name = redis->client_name,

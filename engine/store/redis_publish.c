@@ -9,18 +9,20 @@
 #include "redis/frame.h"
 #include "redis/scripts.h"
 
-/* Larger histories are trimmed by whole nodes of the stream (100 entries), as trimming exactly
- * costs up to a third of a publication; see lua/stream_publish.lua for the smaller ones. */
-#define TRIM_EXACT_MAX 999
+/* Larger histories are trimmed by whole nodes of the stream (100 entries or 4 KiB), as trimming
+ * exactly costs up to a third of a publication. */
+#define TRIM_EXACT_MAX 100
 
-#define CALL_ARGUMENTS  4 /* before the groups */
+#define CALL_ARGUMENTS  2 /* before the groups */
 #define FRAME_ARGUMENTS 2 /* of a publication, before its fields */
 
 /* Keys expire so much later than asked, so that it need not be set with each publication; those
  * with a short life exactly when asked. */
 #define TTL_SLACK_S        1
 #define TTL_WITH_SLACK_MIN 16
-#define TTLS_SIZE          48 /* two of them, with what stands between and behind */
+
+#define OPTIONS_SIZE     64 /* the mode, three numbers, and what stands between and behind */
+#define GROUP_START_SIZE (HF_REDIS_ANY_SIZE + 11)
 
 /* One EVALSHA: the first `in_flight` operations of each of its channels. */
 struct hf_redis_call {
@@ -226,16 +228,26 @@ static bool is_plain(const struct hf_redis_channel *channel)
     return true;
 }
 
+/* Whether the group travels in the script's shortest form. */
+static bool is_single(const struct hf_redis_channel *channel, bool plain)
+{
+    return plain && channel->in_flight == 1 && channel->epoch != HF_EPOCH_NONE;
+}
+
 /* Arguments of a channel's group in the script's ARGV, and their size at most, with the keys. */
 static size_t group_arguments(const struct hf_redis_channel *channel, size_t *size)
 {
     const struct hf_redis_store *store = channel->store;
     const bool plain = is_plain(channel);
     const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
-    size_t count = plain && channel->in_flight == 1 ? 1 : 2;
     *size += HF_REDIS_ARGUMENT_SIZE(store->stream_prefix.len + channel->len) +
              HF_REDIS_ARGUMENT_SIZE(store->meta_prefix.len + channel->len) +
-             2 * HF_REDIS_ARGUMENT_SIZE(HF_REDIS_ANY_SIZE);
+             HF_REDIS_ARGUMENT_SIZE(GROUP_START_SIZE);
+    if (is_single(channel, plain)) {
+        *size += HF_REDIS_ARGUMENT_SIZE(op->request.publish->fields.data.len);
+        return 2;
+    }
+    size_t count = 1;
     for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel)) {
         const struct hf_publication_fields *fields = &op->request.publish->fields;
         if (plain) {
@@ -289,26 +301,39 @@ static bool refresh(struct hf_redis_call *call)
     return is_kept;
 }
 
+/* "<epoch>-*", without a NUL; nothing for no epoch. */
+static char *write_any(char *at, uint64_t epoch)
+{
+    if (epoch == HF_EPOCH_NONE)
+        return at;
+    at = hf_redis_write_digits(at, epoch);
+    *at++ = '-';
+    *at++ = '*';
+    return at;
+}
+
 char *hf_redis_write_any(char *at, uint64_t epoch)
 {
-    char text[HF_POSITION_TEXT_SIZE];
-    if (epoch == HF_EPOCH_NONE)
-        return hf_redis_write_bytes(at, NULL, 0);
-    size_t len = hf_position_format((struct hf_position){epoch, 0}, text);
-    text[len - 1] = '*';
-    return hf_redis_write_bytes(at, text, len);
+    char text[HF_REDIS_ANY_SIZE];
+    return hf_redis_write_bytes(at, text, (size_t)(write_any(text, epoch) - text));
 }
 
 static char *write_group(char *at, const struct hf_redis_channel *channel)
 {
     const bool plain = is_plain(channel);
-    char text[HF_FRAME_HEAD_SIZE];
-    at = hf_redis_write_any(at, channel->epoch);
-    if (!plain || channel->in_flight > 1)
-        at = hf_redis_write_bytes(
-            at, text,
-            (size_t)snprintf(text, sizeof text, "%u%s", channel->in_flight, plain ? "" : "f"));
     const struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
+    char start[GROUP_START_SIZE], *end = write_any(start, channel->epoch);
+    if (is_single(channel, plain)) {
+        const struct hf_bytes *data = &op->request.publish->fields.data;
+        at = hf_redis_write_bytes(at, start, (size_t)(end - start));
+        return hf_redis_write_bytes(at, data->data, data->len);
+    }
+    end = hf_redis_write_digits(end, channel->in_flight);
+    if (!plain)
+        *end++ = 'f';
+    at = hf_redis_write_bytes(at, start, (size_t)(end - start));
+
+    char text[HF_FRAME_HEAD_SIZE];
     for (uint32_t i = 0; i < channel->in_flight; i++, op = TAILQ_NEXT(op, in_channel)) {
         const struct hf_publication_fields *fields = &op->request.publish->fields;
         if (plain) {
@@ -321,12 +346,20 @@ static char *write_group(char *at, const struct hf_redis_channel *channel)
     return at;
 }
 
-static char *write_ttls(char *at, const struct hf_stream_options *options, bool is_kept)
+static char *write_options(char *at, const struct hf_redis_store *store,
+                           const struct hf_stream_options *options, bool is_kept)
 {
-    char text[TTLS_SIZE];
-    int len = snprintf(text, sizeof text, "%s%" PRIu64 " %" PRIu64, is_kept ? "k" : "",
-                       hf_redis_ttl(options->history_ttl_s), hf_redis_ttl(options->meta_ttl_s));
-    return hf_redis_write_bytes(at, text, (size_t)len);
+    const bool is_usual = options->history_size > TRIM_EXACT_MAX && store->db_prefix.len == 0;
+    char text[OPTIONS_SIZE], *end = text;
+    *end++ = !is_kept ? 'e' : is_usual ? 's' : 'k';
+    end = hf_redis_write_digits(end, options->history_size);
+    *end++ = ' ';
+    end = hf_redis_write_digits(end, hf_redis_ttl(options->history_ttl_s));
+    *end++ = ' ';
+    end = hf_redis_write_digits(end, hf_redis_ttl(options->meta_ttl_s));
+    *end++ = ' ';
+    return hf_redis_write_joined(at, text, (size_t)(end - text), store->db_prefix.text,
+                                 store->db_prefix.len);
 }
 
 size_t hf_redis_call_name(const struct hf_redis_store *store, uint64_t number,
@@ -353,8 +386,8 @@ static bool send_call(struct hf_redis_call *call, bool with_text)
     struct hf_redis_store *store = call->store;
     const struct hf_script *script = &hf_scripts[HF_SCRIPT_STREAM_PUBLISH];
     size_t size = hf_redis_script_size(script, with_text) +
-                  HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len) +
-                  CALL_ARGUMENTS * HF_REDIS_ARGUMENT_SIZE(TTLS_SIZE);
+                  HF_REDIS_ARGUMENT_SIZE(HF_REDIS_CALL_NAME_SIZE) +
+                  HF_REDIS_ARGUMENT_SIZE(OPTIONS_SIZE + store->db_prefix.len);
     size_t arguments = CALL_ARGUMENTS;
     for (uint32_t i = 0; i < call->count; i++)
         arguments += group_arguments(call->channels[i], &size);
@@ -372,9 +405,7 @@ static bool send_call(struct hf_redis_call *call, bool with_text)
                                    channel->name, channel->len);
     }
     at = hf_redis_write_bytes(at, name, hf_redis_call_name(store, call->number, name));
-    at = hf_redis_write_number(at, call->options.history_size);
-    at = write_ttls(at, &call->options, refresh(call));
-    at = hf_redis_write_bytes(at, store->db_prefix.text, store->db_prefix.len);
+    at = write_options(at, store, &call->options, refresh(call));
     for (uint32_t i = 0; i < call->count; i++)
         at = write_group(at, call->channels[i]);
     return hf_redis_connection_send(store->commands, at, on_call_reply, call);

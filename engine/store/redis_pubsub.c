@@ -4,10 +4,10 @@
  * acknowledged once, in order, so a channel is in the state that was asked for last as soon as no
  * acknowledgement is pending.
  *
- * Liveness: a connection that is quiet for a second is pinged, and a publication of our own goes
- * through the publish path every few seconds and must come back. A server that answers but no
- * longer delivers (a demoted primary, another server behind the same name) is found that way, and
- * on_connected waits for the first one to come back. */
+ * Liveness: a connection that is quiet for a second is pinged, and every probe_interval_ms a
+ * publication of our own goes through the publish path and must come back. A server that answers
+ * but no longer delivers (another one behind the same name) is found that way, and on_connected
+ * waits for the first one to come back. Its role is asked for with it (redis_role.c). */
 #include "store/redis_store.h"
 
 #include <stdio.h>
@@ -17,7 +17,6 @@
 
 #define SUBSCRIBE_BATCH_MAX 512
 #define PING_AFTER_MS       1000
-#define PROBE_EVERY_MS      5000
 
 /* --- wishes --------------------------------------------------------------------------------- */
 
@@ -149,7 +148,7 @@ void hf_redis_pubsub_set_up(struct hf_redis_store *store)
     store->up_life = hf_redis_connection_life(store->commands);
     store->close_log_text[0] = '\0';
     hf_redis_log(store, HF_SEVERITY_INFO, "Redis is connected and delivers");
-    store->events->on_connected(store->events->context, store->up_life, store->noted_life);
+    store->events->on_connected(store->events->context, store->up_life, &store->noted);
     hf_redis_schedule(store);
 }
 
@@ -302,12 +301,6 @@ void hf_redis_pubsub_push(struct hf_redis_store *store, const struct hf_reply *r
 
 /* --- liveness ------------------------------------------------------------------------------- */
 
-static void reconnect_both(struct hf_redis_store *store, const char *reason)
-{
-    hf_redis_connection_break(store->pubsub, reason);
-    hf_redis_connection_break(store->commands, reason);
-}
-
 static void on_probe_reply(void *context, const struct hf_reply *reply)
 {
     struct hf_redis_store *store = context;
@@ -319,7 +312,7 @@ static void on_probe_reply(void *context, const struct hf_reply *reply)
         hf_redis_judge(store, reply);
     else if (reply->type == HF_REPLY_NUMBER && reply->number == 0 && store->probes_open == 0 &&
              store->is_probe_open)
-        reconnect_both(store, "publications go to a server that does not deliver to us");
+        hf_redis_reconnect(store, "publications go to a server that does not deliver to us");
 }
 
 void hf_redis_probe(struct hf_redis_store *store)
@@ -359,10 +352,12 @@ void hf_redis_pubsub_tick(struct hf_redis_store *store)
     if (!hf_redis_connection_is_ready(store->commands))
         return;
     if (!store->is_probe_open) {
-        if (now_ms - store->probe_ms >= PROBE_EVERY_MS)
+        if (now_ms - store->probe_ms >= store->probe_interval_ms) {
+            hf_redis_role_ask(store);
             hf_redis_probe(store);
+        }
     } else if (now_ms - store->probe_ms >= store->io_timeout_ms) {
-        reconnect_both(store, "a publication of our own did not come back in time");
+        hf_redis_reconnect(store, "a publication of our own did not come back in time");
     }
 }
 

@@ -551,10 +551,12 @@ static bool send_range(struct read *read)
 static void on_admitted(void *context, const struct hf_reply *reply)
 {
     struct read *read = context;
+    struct hf_lives lives = {0};
     if (reply == NULL)
         read->is_lost = true;
     else
-        read->op.request.read->admitted_life = hf_redis_life_parse(read->op.channel->store, reply);
+        hf_redis_life_parse(read->op.channel->store, reply, &lives);
+    read->op.request.read->admitted_life = hf_lives_newest(&lives);
     reply_done(read);
 }
 

@@ -11,6 +11,7 @@
  *   redis_read.c     reads
  *   redis_presence.c presence
  *   redis_life.c     which process of Redis it is, and whether it was admitted
+ *   redis_role.c     whether that process still is a primary
  *   redis_pubsub.c   listening, deliveries, the probe
  *
  * Requests become operations. Those of a channel are carried out in the order given: each channel
@@ -144,7 +145,7 @@ struct hf_redis_store {
     const struct hf_engine_config *config;
     const struct hf_store_events *events;
     struct hf_redis_address address;
-    uint32_t io_timeout_ms;
+    uint32_t io_timeout_ms, probe_interval_ms;
     struct hf_redis_prefix stream_prefix;  /* "holdfast:stream:" */
     struct hf_redis_prefix meta_prefix;    /* "holdfast:meta:" */
     struct hf_redis_prefix version_prefix; /* "holdfast:version:" */
@@ -177,9 +178,9 @@ struct hf_redis_store {
     uint64_t calls;             /* of publishing so far */
     uint64_t admitted_life;     /* the life into which publishes with history go */
     uint64_t up_life;           /* of the last on_connected */
-    uint64_t noted_life;        /* the life that Redis says was admitted last; 0: none */
-    bool is_life_known;         /* noted_life is the answer of this command connection */
-    bool is_life_noted;         /* ... or was its own, or is by now */
+    struct hf_lives noted;      /* those that Redis says were admitted */
+    bool is_life_known;         /* `noted` is the answer of this command connection */
+    bool is_life_noted;         /* ... or has its own, or Redis has by now */
     uint64_t ready_ms;          /* when the command connection became ready last */
     /* refused without memory for an operation; linked through internal[0] */
     struct hf_store_publish *failed_publishes;
@@ -227,6 +228,8 @@ void hf_redis_log(struct hf_redis_store *store, enum hf_log_severity severity, c
 /* Logs an error reply (not every one) and reconnects when it says that this server takes no writes
  * any more. Returns its code. */
 int hf_redis_judge(struct hf_redis_store *store, const struct hf_reply *error);
+/* Gives both connections up: they go to a server that is of no use to us. */
+void hf_redis_reconnect(struct hf_redis_store *store, const char *reason);
 
 /* Makes the loop run what was put off. */
 void hf_redis_schedule(struct hf_redis_store *store);
@@ -345,12 +348,16 @@ struct hf_redis_op *hf_redis_read_new(void);
 void hf_redis_read_free(struct hf_redis_op *op);
 void hf_redis_read_start(struct hf_redis_op *op);
 
+/* redis_role.c: asks; a server that is no primary any more, or another one, is left. */
+void hf_redis_role_ask(struct hf_redis_store *store);
+
 /* redis_life.c */
 void hf_redis_life_ask(struct hf_redis_store *store); /* commands have become ready */
 /* Notes store->admitted_life, unless that is done: when it has changed, and before publishing. */
 void hf_redis_life_admit(struct hf_redis_store *store);
 /* What the answer to GET life_key says. */
-uint64_t hf_redis_life_parse(struct hf_redis_store *store, const struct hf_reply *reply);
+void hf_redis_life_parse(struct hf_redis_store *store, const struct hf_reply *reply,
+                         struct hf_lives *lives);
 
 /* redis_pubsub.c */
 /* Tells on_connected when all that it waits for is there. */

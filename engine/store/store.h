@@ -24,14 +24,17 @@
 
 #include <holdfast/engine.h>
 
+#include "core/lives.h"
+
 struct event_base;
 struct hf_store;
 
 struct hf_store_events {
     /* `life` names the store's process: another number than before means that it may have lost what
-     * it acknowledged. Never 0. `admitted_life` is the one that a node has admitted last (S7), as
-     * far as the store itself knows: after a loss an older one, or 0, none. */
-    void (*on_connected)(void *context, uint64_t life, uint64_t admitted_life);
+     * it acknowledged. Never 0. `admitted` are those that nodes have admitted (S7), as far as the
+     * store itself knows: after a loss those since then are missing, or all. Borrowed until return.
+     */
+    void (*on_connected)(void *context, uint64_t life, const struct hf_lives *admitted);
     void (*on_disconnected)(void *context, const char *reason);
     void (*on_listening)(void *context, struct hf_bytes channel);
     /* `publication` is borrowed: take a reference to keep it. */
@@ -90,7 +93,8 @@ struct hf_store_read {
     int result;
     uint64_t life;          /* with HF_OK: of the store that answered; before on_connected tells it,
                                when the connection was lost and made again meanwhile */
-    uint64_t admitted_life; /* as in on_connected, after all else was read; 0 when not asked for */
+    uint64_t admitted_life; /* the newest of those, after all else was read; 0: none, or not asked
+                               for */
     struct hf_position top; /* {0,0}: there is no stream (and !create) */
     struct hf_page *page;   /* one reference for the caller; NULL when empty */
     bool has_more;          /* limit or bytes_max cut the page short */

@@ -61,13 +61,12 @@ end
 -- Appends `count` publications, which begin at ARGV[at]; the last one's entry tells by whom. Gives
 -- the last ID or an error, the message with their frames, whether the stream may be a new one, and
 -- what is the index behind them.
-local function append(stream, meta, any, count, at, with_fields, by)
+local function append(stream, meta, any, count, at, has_heads, has_fields, by)
     local parts, id, is_new, err = {}, nil, nil, nil
     for i = 1, count do
-        local head, first, last = at, at + 1, at + 1
-        if with_fields then
-            first, last = at + 2, at + 1 + tonumber(ARGV[at + 1])
-        end
+        local head = at
+        local first = has_fields and at + 2 or has_heads and at + 1 or at
+        local last = has_fields and at + 1 + tonumber(ARGV[at + 1]) or first
         at = last + 1
         if i == 1 then
             id, is_new = add_first(stream, meta, any, first, last, count == 1 and by)
@@ -82,10 +81,11 @@ local function append(stream, meta, any, count, at, with_fields, by)
                 err = midway(id) or { err = 'HFMIDWAY the stream has vanished' }
             end
         end
-        if not err and with_fields then
+        if not err and has_fields then
             parts[i] = frame(id, head)
         elseif not err then
-            parts[3 * i - 2], parts[3 * i - 1], parts[3 * i] = id, ARGV[head], ARGV[first]
+            parts[3 * i - 2], parts[3 * i - 1], parts[3 * i] =
+                id, has_heads and ARGV[head] or '\n', ARGV[first]
         end
     end
     if err then

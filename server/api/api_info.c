@@ -37,6 +37,10 @@ static void write_node(void *context, const struct hf_node_info *info)
         write_number(body, HF_SLICE(",\"uptime\":"), info->uptime_s);
     }
     write_number(body, HF_SLICE(",\"num_subs\":"), info->num_subs);
+    if (info->metrics.len > 0) {
+        HF_BUFFER_APPEND_LITERAL(body, ",\"metrics\":");
+        hf_buffer_append_slice(body, info->metrics);
+    }
     hf_buffer_append_char(body, '}');
 }
 

@@ -7,6 +7,7 @@
 
 #include "api/api_routes.h"
 #include "api/exposition.h"
+#include "api/node_counters.h"
 #include "api/process_metrics.h"
 #include "net/admission.h"
 #include "net/tls.h"
@@ -51,57 +52,13 @@ static const struct figure figures[] = {
             "TLS handshakes that failed, timed out, or were no TLS."),
 };
 
-static const char *const framing_names[HF_FRAMINGS][2] = {
-    [HF_FRAMING_WEBSOCKET_JSON] = {"websocket", "json"},
-    [HF_FRAMING_WEBSOCKET_PROTOBUF] = {"websocket", "protobuf"},
-    [HF_FRAMING_WEBSOCKET_JSON_DEFLATE] = {"websocket", "json_deflate"},
-    [HF_FRAMING_WEBSOCKET_PROTOBUF_DEFLATE] = {"websocket", "protobuf_deflate"},
-    [HF_FRAMING_LINES] = {"http_stream", "json"},
-    [HF_FRAMING_CHUNKS] = {"http_stream", "protobuf"},
-    [HF_FRAMING_SSE] = {"sse", "json"},
-    [HF_FRAMING_UNI_WEBSOCKET] = {"uni_websocket", "json"},
-    [HF_FRAMING_UNI_LINES] = {"uni_http_stream", "json"},
-    [HF_FRAMING_UNI_SSE] = {"uni_sse", "json"},
-    [HF_FRAMING_POLL] = {"poll", "json"},
-};
-
-static const char *const command_names[HF_COMMAND_KINDS] = {
-    [HF_COMMAND_NONE] = "unknown",
-    [HF_COMMAND_CONNECT] = "connect",
-    [HF_COMMAND_PING] = "ping",
-    [HF_COMMAND_SUBSCRIBE] = "subscribe",
-    [HF_COMMAND_UNSUBSCRIBE] = "unsubscribe",
-    [HF_COMMAND_PUBLISH] = "publish",
-    [HF_COMMAND_PRESENCE] = "presence",
-    [HF_COMMAND_PRESENCE_STATS] = "presence_stats",
-    [HF_COMMAND_HISTORY] = "history",
-    [HF_COMMAND_RPC] = "rpc",
-    [HF_COMMAND_SEND] = "send",
-    [HF_COMMAND_REFRESH] = "refresh",
-    [HF_COMMAND_SUB_REFRESH] = "sub_refresh",
-    [HF_COMMAND_PONG] = "pong",
-};
-
 /* --- workers ---------------------------------------------------------------------------------- */
-
-/* The sum over all workers of the counter at `offset` in hf_worker_counters. */
-static uint64_t sum(const struct hf_node *node, size_t offset)
-{
-    uint64_t total = 0;
-    for (unsigned i = 0; i < hf_node_worker_count(node); i++) {
-        const char *counters = (const char *)&hf_node_worker(node, i)->counters;
-        total += hf_counter_read((const _Atomic uint64_t *)(const void *)(counters + offset));
-    }
-    return total;
-}
-
-#define SUM(node, field) sum(node, offsetof(struct hf_worker_counters, field))
 
 static void write_figures(struct hf_buffer *text, const struct hf_node *node)
 {
     for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
         hf_exposition_single(text, figures[i].name, figures[i].type, figures[i].help,
-                             sum(node, figures[i].offset));
+                             hf_node_counter(node, figures[i].offset));
     }
 }
 
@@ -110,18 +67,18 @@ static void write_transports(struct hf_buffer *text, const struct hf_node *node)
     hf_exposition_family(text, "holdfast_client_connections_inflight", "gauge",
                          "Clients' connections by transport, also before their connect command.");
     for (size_t i = 0; i < HF_FRAMINGS; i++) {
-        const struct hf_label labels[] = {{"transport", framing_names[i][0]},
-                                          {"encoding", framing_names[i][1]}};
+        const struct hf_label labels[] = {{"transport", hf_framing_transport(i)},
+                                          {"encoding", hf_framing_encoding(i)}};
         hf_exposition_sample(text, "holdfast_client_connections_inflight", labels, 2,
-                             SUM(node, sessions[i]));
+                             HF_NODE_COUNTER(node, sessions[i]));
     }
     hf_exposition_family(text, "holdfast_client_connections_accepted", "counter",
                          "Clients' connections ever, by transport.");
     for (size_t i = 0; i < HF_FRAMINGS; i++) {
-        const struct hf_label labels[] = {{"transport", framing_names[i][0]},
-                                          {"encoding", framing_names[i][1]}};
+        const struct hf_label labels[] = {{"transport", hf_framing_transport(i)},
+                                          {"encoding", hf_framing_encoding(i)}};
         hf_exposition_sample(text, "holdfast_client_connections_accepted", labels, 2,
-                             SUM(node, sessions_opened[i]));
+                             HF_NODE_COUNTER(node, sessions_opened[i]));
     }
 }
 
@@ -130,9 +87,9 @@ static void write_commands(struct hf_buffer *text, const struct hf_node *node)
     hf_exposition_family(text, "holdfast_client_commands_total", "counter",
                          "Commands of clients, by method.");
     for (size_t i = 0; i < HF_COMMAND_KINDS; i++) {
-        const struct hf_label label = {"method", command_names[i]};
+        const struct hf_label label = {"method", hf_command_name(i)};
         hf_exposition_sample(text, "holdfast_client_commands_total", &label, 1,
-                             SUM(node, commands[i]));
+                             HF_NODE_COUNTER(node, commands[i]));
     }
 }
 
@@ -143,7 +100,7 @@ static void write_codes(struct hf_buffer *text, const struct hf_node *node, cons
 {
     for (size_t i = 0; i < count; i++) {
         unsigned code = code_of(i);
-        uint64_t value = sum(node, offset + i * sizeof(_Atomic uint64_t));
+        uint64_t value = hf_node_counter(node, offset + i * sizeof(_Atomic uint64_t));
         char number[16];
         if (value == 0 && (code == 0 || text_of(code) == NULL)) {
             continue; /* not one of the protocol's own */
@@ -171,34 +128,16 @@ static void write_errors(struct hf_buffer *text, const struct hf_node *node)
 
 /* --- HTTP ------------------------------------------------------------------------------------- */
 
-struct route_view {
-    const char *path;
-    size_t index; /* in hf_worker_counters.http */
-};
-
-/* The i-th route of both listeners. False: there are no more. */
-static bool view_route(const struct hf_worker_private *priv, size_t i, struct route_view *view)
-{
-    if (i >= priv->route_count + priv->internal_route_count || i >= HF_COUNTED_ROUTES) {
-        return false;
-    }
-    bool is_internal = i >= priv->route_count;
-    view->path =
-        is_internal ? priv->internal_routes[i - priv->route_count].path : priv->routes[i].path;
-    view->index = i;
-    return true;
-}
-
 static void write_requests(struct hf_buffer *text, const struct hf_worker *own)
 {
     static const char *const classes[6] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
-    struct route_view view;
+    const char *path;
     hf_exposition_family(text, "holdfast_http_requests_total", "counter",
                          "HTTP requests that were answered, by path and class of status.");
-    for (size_t i = 0; view_route(own->priv, i, &view); i++) {
+    for (size_t i = 0; (path = hf_counted_route(own, i)) != NULL; i++) {
         for (size_t status = 0; status < 6; status++) {
-            const struct hf_label labels[] = {{"path", view.path}, {"status", classes[status]}};
-            uint64_t value = SUM(own->node, http[view.index].statuses[status]);
+            const struct hf_label labels[] = {{"path", path}, {"status", classes[status]}};
+            uint64_t value = HF_NODE_COUNTER(own->node, http[i].statuses[status]);
             if (value > 0) {
                 hf_exposition_sample(text, "holdfast_http_requests_total", labels, 2, value);
             }
@@ -209,24 +148,22 @@ static void write_requests(struct hf_buffer *text, const struct hf_worker *own)
 static void write_durations(struct hf_buffer *text, const struct hf_worker *own)
 {
     static const uint64_t bounds[HF_DURATION_BUCKETS - 1] = HF_DURATION_BOUNDS_US;
-    const char *prefix = own->config->http_api.handler_prefix;
-    size_t prefix_len = strlen(prefix);
-    struct route_view view;
+    const char *path;
     hf_exposition_family(text, "holdfast_api_command_duration_seconds", "histogram",
                          "Time from a complete request of the server API to its answer, the "
                          "store's part included, by method.");
-    for (size_t i = 0; view_route(own->priv, i, &view); i++) {
+    for (size_t i = 0; (path = hf_counted_route(own, i)) != NULL; i++) {
         uint64_t counts[HF_DURATION_BUCKETS];
-        if (strncmp(view.path, prefix, prefix_len) != 0 || view.path[prefix_len] != '/') {
+        const struct hf_label label = {"method", hf_route_api_method(own, path)};
+        if (label.value == NULL) {
             continue;
         }
         for (size_t k = 0; k < HF_DURATION_BUCKETS; k++) {
-            counts[k] = SUM(own->node, http[view.index].buckets[k]);
+            counts[k] = HF_NODE_COUNTER(own->node, http[i].buckets[k]);
         }
-        const struct hf_label label = {"method", view.path + prefix_len + 1};
         hf_exposition_histogram(text, "holdfast_api_command_duration_seconds", &label, bounds,
                                 counts, HF_DURATION_BUCKETS - 1,
-                                SUM(own->node, http[view.index].sum_us));
+                                HF_NODE_COUNTER(own->node, http[i].sum_us));
     }
 }
 

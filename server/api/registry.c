@@ -5,6 +5,7 @@
 
 #include <holdfast/engine.h>
 
+#include "api/info_metrics.h"
 #include "client/users.h"
 #include "json.h"
 #include "log.h"
@@ -12,7 +13,7 @@
 #include "worker.h"
 
 /* Longer messages than any node of ours sends are not looked at. */
-#define MESSAGE_MAX 8192
+#define MESSAGE_MAX 16384
 #define TEXT_MAX    255 /* bytes of a uid, name or version that are taken */
 
 /* Another node. */
@@ -27,7 +28,10 @@ struct hf_registry {
     struct hf_worker *worker;
     struct peer *peers;
     uint32_t peer_count;
-    uint64_t tell_at_ms; /* 0: at the first tick */
+    uint64_t tell_at_ms;              /* 0: at the first tick */
+    struct hf_info_metrics aggregate; /* worker 0's */
+    char *metrics;                    /* of the own node; NULL: none yet */
+    size_t metrics_len;
     bool has_left;
 };
 
@@ -86,6 +90,31 @@ static void describe_self(const struct hf_registry *registry, struct hf_node_inf
     }
     info->num_channels = count_channels(node, most, sum);
     info->num_users = count_users(registry->worker->users, info->num_clients);
+    info->metrics = hf_slice(registry->metrics, registry->metrics_len);
+}
+
+/* Worker 0 has counted them, the others are told by it. Without memory they are what they were. */
+static void keep_metrics(struct hf_registry *registry, struct hf_slice metrics)
+{
+    char *copy = metrics.len > 0 ? malloc(metrics.len) : NULL;
+
+    if (copy != NULL) {
+        memcpy(copy, metrics.data, metrics.len);
+        free(registry->metrics);
+        registry->metrics = copy;
+        registry->metrics_len = metrics.len;
+    }
+}
+
+static void aggregate(struct hf_registry *registry, uint64_t now_ms)
+{
+    struct hf_buffer *text = &registry->worker->encode;
+
+    hf_buffer_reset(text);
+    if (hf_info_metrics_tick(&registry->aggregate, registry->worker, now_ms, text) &&
+        !hf_buffer_failed(text)) {
+        keep_metrics(registry, hf_slice(text->data, text->len));
+    }
 }
 
 /* --- telling -------------------------------------------------------------------------------- */
@@ -112,6 +141,10 @@ static void write_self(const struct hf_registry *registry, struct hf_buffer *tex
     write_number(text, HF_SLICE(",\"num_subs\":"), info.num_subs);
     write_number(text, HF_SLICE(",\"num_channels\":"), info.num_channels);
     write_number(text, HF_SLICE(",\"uptime\":"), info.uptime_s);
+    if (info.metrics.len > 0) {
+        HF_BUFFER_APPEND_LITERAL(text, ",\"metrics\":");
+        hf_buffer_append_slice(text, info.metrics);
+    }
     hf_buffer_append_char(text, '}');
 }
 
@@ -176,7 +209,8 @@ static struct hf_slice keep_text(char **at, struct hf_slice text)
 
 static struct peer *peer_new(const struct hf_node_info *info, uint64_t now_ms)
 {
-    struct peer *peer = malloc(sizeof(*peer) + info->uid.len + info->name.len + info->version.len);
+    struct peer *peer = malloc(sizeof(*peer) + info->uid.len + info->name.len + info->version.len +
+                               info->metrics.len);
     char *at;
 
     if (peer != NULL) {
@@ -186,6 +220,7 @@ static struct peer *peer_new(const struct hf_node_info *info, uint64_t now_ms)
         peer->info.uid = keep_text(&at, info->uid);
         peer->info.name = keep_text(&at, info->name);
         peer->info.version = keep_text(&at, info->version);
+        peer->info.metrics = keep_text(&at, info->metrics);
     }
     return peer;
 }
@@ -257,6 +292,9 @@ static bool parse(struct hf_slice message, struct hf_arena *arena, struct hf_sli
             (void)hf_json_get_u64(&json, &info->num_channels);
         } else if (hf_json_key_is(&key, HF_SLICE("uptime"))) {
             (void)hf_json_get_u64(&json, &info->uptime_s);
+        } else if (hf_json_key_is(&key, HF_SLICE("metrics")) &&
+                   hf_json_peek(&json) == HF_JSON_OBJECT) {
+            (void)hf_json_raw(&json, &info->metrics);
         } else {
             (void)hf_json_skip(&json);
         }
@@ -279,15 +317,17 @@ void hf_registry_on_bus(void *port_context, struct hf_bytes message)
     if (!parse(hf_slice(message.data, message.len), &arena, &type, &info)) {
         hf_log(HF_LOG_DEBUG, "a message between nodes was not understood", "bytes=%zu",
                message.len);
-    } else if (!hf_slice_equal(info.uid, hf_slice_of(hf_node_uid(worker->node)))) {
-        if (hf_slice_equal(type, HF_SLICE("node"))) {
-            hear_node(registry, &info);
-        } else if (hf_slice_equal(type, HF_SLICE("leave"))) {
-            struct peer **link = find_peer(registry, info.uid);
+    } else if (hf_slice_equal(info.uid, hf_slice_of(hf_node_uid(worker->node)))) {
+        if (worker->index != 0) {
+            keep_metrics(registry, info.metrics);
+        }
+    } else if (hf_slice_equal(type, HF_SLICE("node"))) {
+        hear_node(registry, &info);
+    } else if (hf_slice_equal(type, HF_SLICE("leave"))) {
+        struct peer **link = find_peer(registry, info.uid);
 
-            if (*link != NULL) {
-                remove_peer(registry, link);
-            }
+        if (*link != NULL) {
+            remove_peer(registry, link);
         }
     }
     hf_arena_fini(&arena);
@@ -313,6 +353,7 @@ void hf_registry_close(struct hf_registry *registry)
     while (registry->peers != NULL) {
         remove_peer(registry, &registry->peers);
     }
+    free(registry->metrics);
     free(registry);
 }
 
@@ -328,6 +369,9 @@ void hf_registry_tick(struct hf_registry *registry, uint64_t now_ms)
         } else {
             link = &(*link)->next;
         }
+    }
+    if (registry->worker->index == 0) {
+        aggregate(registry, now_ms);
     }
     if (registry->worker->index == 0 && !registry->has_left && now_ms >= registry->tell_at_ms) {
         registry->tell_at_ms = now_ms + (uint64_t)own->registry_interval_ms;

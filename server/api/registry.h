@@ -8,7 +8,7 @@
  * A message is one JSON object. Unknown fields and types are ignored, so that nodes of different
  * versions can share a store:
  *   {"type":"node","uid":U,"name":N,"version":V,"num_clients":1,"num_users":1,"num_subs":1,
- *    "num_channels":1,"uptime":1}          uptime in seconds
+ *    "num_channels":1,"uptime":1,"metrics":{...}}   uptime in seconds; metrics: info_metrics.h
  *   {"type":"leave","uid":U}
  * Worker's thread only. At most holdfast.registry_nodes_max other nodes are kept; more are ignored
  * until one is forgotten. */
@@ -34,6 +34,7 @@ struct hf_node_info {
     uint64_t num_subs;
     uint64_t num_channels;
     uint64_t uptime_s;
+    struct hf_slice metrics; /* JSON, see info_metrics.h; empty: none yet */
 };
 
 /* NULL: no memory. worker->node and worker->config must be set. */

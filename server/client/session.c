@@ -86,8 +86,6 @@ static enum hf_disconnect_code disconnect_for(enum hf_error_code code)
     case HF_ERROR_TOKEN_EXPIRED:
     case HF_ERROR_EXPIRED:
         return HF_DISCONNECT_EXPIRED;
-    case HF_ERROR_TOO_MANY_REQUESTS:
-        return HF_DISCONNECT_TOO_MANY_REQUESTS;
     case HF_ERROR_PERMISSION_DENIED:
         return HF_DISCONNECT_PERMISSION_DENIED;
     default:
@@ -291,6 +289,7 @@ void hf_session_drained(struct hf_session *session)
 {
     if (session->state == HF_SESSION_CONNECTED) {
         hf_session_catch_up_resume(session);
+        hf_session_flush(session);
     }
 }
 

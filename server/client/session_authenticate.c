@@ -87,7 +87,7 @@ static int enlist(struct hf_session *session)
         code = HF_ERROR_INTERNAL;
     }
     if (code == 0 && personal->enabled && personal->single_connection &&
-        !hf_slice_is_empty(hf_session_user(session))) {
+        !session->transport->is_transient && !hf_slice_is_empty(hf_session_user(session))) {
         hf_user_announce_single(session);
     }
     return code;

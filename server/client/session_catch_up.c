@@ -8,7 +8,7 @@
  * queue is short, and is sent as ordinary publications. The engine answers `live` with the last
  * page, and from then on the hub delivers. */
 
-static void ask(struct hf_session_request *request);
+static bool ask(struct hf_session_request *request);
 
 /* Sends a page's publications one by one, for transports that look at each. */
 static enum hf_publication_frame_result send_each(struct hf_subscription *subscription,
@@ -136,7 +136,8 @@ static void on_page(void *context, int rc, const struct hf_subscribe_result *eng
     }
 }
 
-static void ask(struct hf_session_request *request)
+/* False: refused, and the client was told that the subscription has ended. */
+static bool ask(struct hf_session_request *request)
 {
     struct hf_subscribe_params params = {
         .recover = true,
@@ -149,7 +150,9 @@ static void ask(struct hf_session_request *request)
         HF_OK) {
         hf_subscription_lost(request->subscription);
         hf_session_request_free(request);
+        return false;
     }
+    return true;
 }
 
 void hf_session_catch_up(struct hf_session_request *request, struct hf_position position)
@@ -163,30 +166,40 @@ void hf_session_catch_up(struct hf_session_request *request, struct hf_position 
         return;
     }
     if (session->transport->queued(session->connection) < HF_CATCH_UP_LOW_WATER) {
-        ask(request);
+        (void)ask(request);
         return;
     }
     request->is_waiting = true;
     hf_connection_want_drain(session->connection);
 }
 
-/* The oldest that waits goes first. Only one is asked for here: its page fills the queue again. */
-void hf_session_catch_up_resume(struct hf_session *session)
+/* New ones are inserted at the head. */
+static struct hf_session_request *find_oldest(const struct hf_session *session)
 {
     struct hf_session_request *request;
     struct hf_session_request *oldest = NULL;
 
     LIST_FOREACH (request, &session->requests, in_session) {
         if (request->is_waiting) {
-            oldest = request; /* new ones are inserted at the head */
+            oldest = request;
         }
     }
-    if (oldest == NULL) {
-        return;
-    }
-    if (session->transport->queued(session->connection) < HF_CATCH_UP_LOW_WATER) {
-        ask(oldest);
-    } else {
-        hf_connection_want_drain(session->connection);
+    return oldest;
+}
+
+/* The oldest that waits goes first. Only one is asked for here: its page fills the queue again. One
+ * that is refused brings no page to go on with: the next follows at once. */
+void hf_session_catch_up_resume(struct hf_session *session)
+{
+    struct hf_session_request *oldest;
+
+    while (!hf_session_is_closing(session) && (oldest = find_oldest(session)) != NULL) {
+        if (session->transport->queued(session->connection) >= HF_CATCH_UP_LOW_WATER) {
+            hf_connection_want_drain(session->connection);
+            return;
+        }
+        if (ask(oldest)) {
+            return;
+        }
     }
 }

@@ -40,6 +40,7 @@ static void schedule_first_ping(struct hf_session *session)
         session->ping_at_ms =
             worker->now_ms + half_ms + hf_hub_random(worker->hub, interval_ms - half_ms);
     }
+    hf_session_reschedule(session); /* it may be the engine's answer that brought us here */
 }
 
 void hf_session_connected(struct hf_session *session)

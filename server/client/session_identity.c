@@ -204,13 +204,6 @@ uint32_t hf_session_ttl(int64_t expire_at_s)
     return (uint32_t)(left_s < 1 ? 1 : left_s > TTL_MAX_S ? TTL_MAX_S : left_s);
 }
 
-static void reschedule(const struct hf_session *session)
-{
-    if (session->transport->reschedule != NULL) {
-        session->transport->reschedule(session->connection);
-    }
-}
-
 /* In the worker's clock: so long after the given time of day. */
 static uint64_t deadline_of(const struct hf_session *session, int64_t expire_at_s, int64_t delay_ms)
 {
@@ -235,7 +228,7 @@ bool hf_session_expire_at(struct hf_session *session, int64_t expire_at_s)
         return false;
     }
     identity->close_at_ms = deadline_of(session, expire_at_s, delay_ms);
-    reschedule(session);
+    hf_session_reschedule(session);
     return true;
 }
 
@@ -254,11 +247,12 @@ bool hf_subscription_expire_at(struct hf_subscription *subscription, int64_t exp
     if (identity == NULL) {
         return false;
     }
+    expire_at_s = expire_at_s < 1 ? 1 : expire_at_s; /* past, and not 0, which is never */
     subscription->expire_at_s = expire_at_s > UINT32_MAX ? UINT32_MAX : (uint32_t)expire_at_s;
     deadline_ms = deadline_of(session, subscription->expire_at_s, delay_ms);
     if (deadline_ms < identity->subscriptions_at_ms) {
         identity->subscriptions_at_ms = deadline_ms;
-        reschedule(session);
+        hf_session_reschedule(session);
     }
     return true;
 }

@@ -128,6 +128,14 @@ static inline bool hf_session_is_closing(const struct hf_session *session)
     return session->state == HF_SESSION_CLOSING;
 }
 
+/* The session's deadline is another one, maybe not within a call of the transport's. */
+static inline void hf_session_reschedule(const struct hf_session *session)
+{
+    if (session->transport->reschedule != NULL) {
+        session->transport->reschedule(session->connection);
+    }
+}
+
 /* --- session_connect.c --- */
 void hf_session_connect(struct hf_session *session, uint32_t id,
                         const struct hf_connect_request *request);

@@ -133,6 +133,7 @@ static int plan_wish(const struct hf_session *session, const struct hf_connect_s
 static int plan_wishes(const struct hf_session *session, const struct hf_connect_request *request,
                        bool is_strict, struct hf_join_plan *plan)
 {
+    uint32_t limit = session->worker->config->client.channel_limit;
     int code = 0;
 
     for (size_t i = 0; i < request->subs_count && code == 0; i++) {
@@ -142,6 +143,9 @@ static int plan_wishes(const struct hf_session *session, const struct hf_connect
             item->wish = &request->subs[i].request;
         } else {
             code = plan_wish(session, &request->subs[i], is_strict, plan);
+        }
+        if (code == 0 && plan->count > limit && !session->transport->is_transient) {
+            code = HF_DISCONNECT_CHANNEL_LIMIT;
         }
     }
     return code;

@@ -190,19 +190,16 @@ static void on_present(void *context, int rc, bool has_returned)
         hf_session_request_free(request);
         return;
     }
-    if (rc != HF_OK) {
-        hf_session_disconnect(session, HF_DISCONNECT_SERVER_ERROR);
-        hf_session_request_free(request);
-        return;
-    }
     if (subscription != NULL) {
-        hf_member_added(subscription, has_returned);
-        rc = hf_subscribe(subscription->entry->watch, &request->params, false, on_subscribed,
-                          request);
+        if (rc == HF_OK) {
+            hf_member_added(subscription, has_returned);
+            rc = hf_subscribe(subscription->entry->watch, &request->params, false, on_subscribed,
+                              request);
+        }
         if (rc == HF_OK) {
             return;
         }
-        hf_subscription_free(subscription);
+        hf_subscription_free(subscription); /* removes the client where it may have been added */
         hf_session_reply_error(session, request->id, hf_session_engine_error(rc));
     }
     hf_session_request_free(request);

@@ -17,6 +17,9 @@ static const char *const names[] = {
     [HF_USER_REFRESH] = "refresh",
 };
 
+/* Dates beyond are taken as this one, as in tokens: milliseconds of it fit every type here. */
+#define DATE_MAX_S INT64_C(100000000000)
+
 /* An announcement that is not heard within it is lost. */
 #define ANNOUNCED_MS 5000
 
@@ -118,6 +121,14 @@ static void take_whitelist(struct hf_json *json, struct hf_arena *arena,
     }
 }
 
+static void take_date(struct hf_json *json, int64_t *seconds)
+{
+    if (!hf_json_take_null(json) && hf_json_get_i64(json, seconds)) {
+        *seconds = *seconds > DATE_MAX_S ? DATE_MAX_S : *seconds;
+        *seconds = *seconds < -DATE_MAX_S ? -DATE_MAX_S : *seconds;
+    }
+}
+
 static void take_raw(struct hf_json *json, struct hf_slice *value)
 {
     if (!hf_json_take_null(json)) {
@@ -140,9 +151,7 @@ static bool take_common(struct hf_json *json, const struct hf_json_key *key, str
     } else if (hf_json_key_is(key, HF_SLICE("info"))) {
         take_raw(json, &command->sub.info);
     } else if (hf_json_key_is(key, HF_SLICE("expire_at"))) {
-        if (!hf_json_take_null(json)) {
-            (void)hf_json_get_i64(json, &command->expire_at_s);
-        }
+        take_date(json, &command->expire_at_s);
     } else {
         return false;
     }
@@ -363,7 +372,8 @@ static void take_single(struct hf_worker *worker, struct hf_slice user)
         hf_session_client_text(session, text);
         if (hf_slice_equal(client, hf_slice(text, HF_CLIENT_ID_TEXT_LEN))) {
             identity->announced_until_ms = 0;
-        } else if (identity == NULL || identity->announced_until_ms <= worker->now_ms) {
+        } else if (!session->transport->is_transient &&
+                   (identity == NULL || identity->announced_until_ms <= worker->now_ms)) {
             hf_session_disconnect(session, HF_DISCONNECT_CONNECTION_LIMIT);
         }
     }

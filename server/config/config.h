@@ -256,6 +256,7 @@ struct hf_config_holdfast {
     uint64_t page_max_bytes;         /* same */
     int64_t presence_leave_delay_ms; /* a user who is back within it has not left; 0 = off */
     int64_t store_wait_ms;           /* requests wait so long for a store that is away */
+    int64_t redis_probe_interval_ms; /* Redis proves so often that it delivers, and its role */
     int64_t node_timeout_ms;         /* another node is given up after so long a silence */
     int64_t node_hello_ms;           /* other nodes have so long to make themselves known */
     uint32_t awaited_nodes_max;      /* other nodes waited for after the store was lost */
@@ -320,8 +321,9 @@ struct hf_config {
     struct hf_config_health health;
     struct hf_config_prometheus prometheus;
     struct hf_config_holdfast holdfast;
-    char *node_name; /* `<hostname>_<port>` is filled in when not set */
-    char *pid_file;  /* "" = none is written */
+    char *node_name;                  /* `<hostname>_<port>` is filled in when not set */
+    int64_t info_metrics_interval_ms; /* `info` tells what was done in so long */
+    char *pid_file;                   /* "" = none is written */
     int64_t shutdown_timeout_ms;
 };
 

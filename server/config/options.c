@@ -120,6 +120,8 @@ const struct hf_option hf__options[] = {
 
     STRING("node.name", AT(node_name), "", 0,
            "name of this node in the server API; empty = <hostname>_<port>"),
+    DURATION("node.info_metrics_aggregate_interval", AT(info_metrics_interval_ms), "60s", SECOND,
+             24 * HOUR, 0, "the server API's info tells what was done in the last such time"),
     STRING("pid_file", AT(pid_file), "", 0, "file to write the process id to; empty = none"),
     DURATION("shutdown.timeout", AT(shutdown_timeout_ms), "30s", 1, 24 * HOUR, 0,
              "how long a graceful stop may take"),
@@ -363,6 +365,10 @@ const struct hf_option hf__options[] = {
              "once"),
     DURATION("holdfast.store_wait", AT(holdfast.store_wait_ms), "4s", 0, HOUR, 0,
              "time that requests wait for a store that is away; 0 = they fail at once"),
+    DURATION("holdfast.redis_probe_interval", AT(holdfast.redis_probe_interval_ms), "5s", 100, HOUR,
+             0,
+             "Redis has to prove so often that it delivers, and is asked whether it still is the "
+             "primary that it was"),
     DURATION("holdfast.node_timeout", AT(holdfast.node_timeout_ms), "3s", 100, HOUR, 0,
              "after Redis was lost, nodes wait so long for each other's word on what it still has"),
     DURATION("holdfast.node_hello", AT(holdfast.node_hello_ms), "300ms", 1, HOUR, 0,

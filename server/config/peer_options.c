@@ -149,8 +149,6 @@ static const struct hf_peer_key opentelemetry_keys[] = {
     ZERO("enabled"), LEAF("api", ANY), LEAF("consuming", ANY), LEAF("google_cloud_adc_auth", ANY), END,
 };
 
-static const struct hf_peer_key node_keys[] = {LEAF("info_metrics_aggregate_interval", "60s"), END};
-
 static const struct hf_peer_key usage_stats_keys[] = {LEAF("disabled", ANY), END};
 
 /* Topologies ask by having an address. We speak the older protocol to Redis in any case. */
@@ -222,7 +220,7 @@ const struct hf_peer_key hf__peer_keys[] = {
     OBJECT("uni_grpc", uni_grpc_keys), OBJECT("webtransport", webtransport_keys),
     OBJECT("init", endpoint_keys),     OBJECT("grpc_api", grpc_api_keys), OBJECT("admin", admin_keys),
     OBJECT("prometheus", prometheus_keys), OBJECT("swagger", endpoint_keys),
-    OBJECT("debug", endpoint_keys), OBJECT("node", node_keys), OBJECT("graphite", graphite_keys),
+    OBJECT("debug", endpoint_keys), OBJECT("graphite", graphite_keys),
     OBJECT("usage_stats", usage_stats_keys), OBJECT("opentelemetry", opentelemetry_keys),
     ZERO("consumers"), ZERO("proxies"), OBJECT("rpc", rpc_keys),
     OBJECT("controller", controller_keys), OBJECT("engine", engine_keys),

@@ -36,6 +36,8 @@ bool hf_http_header_join(const struct hf_http_request *request, const char *name
 /* A query parameter, percent-decoded into `out`; false when absent, broken or too long. */
 bool hf_http_query(const struct hf_http_request *request, const char *name, char *out, size_t size,
                    size_t *len);
+/* Whether there is such a parameter, also a broken one. */
+bool hf_http_query_has(const struct hf_http_request *request, const char *name);
 
 /* `extra_headers`: complete lines each ending in \r\n, or NULL. All borrowed until return. An
  * answer to HEAD goes out without its body. Frees the request. No memory for it closes the

@@ -110,7 +110,7 @@ static int check_expectation(struct hf_http_exchange *exchange, bool has_body)
     return 0;
 }
 
-/* The coding must be chunked, alone (RFC 9112, 6.1); none is needed. */
+/* The coding must be chunked, alone, and HTTP/1.0 has none (RFC 9112, 6.1); none is needed. */
 static int check_coding(struct hf_http_exchange *exchange)
 {
     if (!exchange->parser.uses_transfer_encoding) {
@@ -119,7 +119,7 @@ static int check_coding(struct hf_http_exchange *exchange)
     exchange->is_chunked = true;
     char coding[sizeof("chunked")];
     if ((exchange->parser.flags & F_CONTENTLENGTH) != 0 ||
-        (exchange->parser.flags & F_CHUNKED) == 0) {
+        (exchange->parser.flags & F_CHUNKED) == 0 || exchange->parser.http_minor == 0) {
         return refuse(exchange, 400);
     }
     if (!hf_http_header_join(&exchange->request, "transfer-encoding", coding, sizeof(coding)) ||
@@ -247,8 +247,29 @@ static bool is_target_char(unsigned char c)
     return c > SPACE && c < 0x7f;
 }
 
-/* What the packaged parser does not check: the protocol's name, odd characters in the target, and
- * that a carriage return stands only before a line feed. */
+/* Lines neither go on in the next one nor have blanks before the colon: others on the way may not
+ * take them for what the parser does (RFC 9112, 5.1 and 5.2). */
+static bool has_plain_lines(const struct hf_http_exchange *exchange)
+{
+    const char *data = exchange->head.data;
+    const char *end = data + exchange->head.len;
+    for (const char *at = data; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;) {
+        at++;
+        if (at < end && (*at == SPACE || *at == '\t')) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < exchange->header_count; i++) {
+        struct hf_http_span name = exchange->headers[i].name;
+        if (memchr(data + name.at, SPACE, name.len) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the packaged parser does not check: the protocol's name, odd characters in the target, how
+ * lines begin, and that a carriage return stands only before a line feed. */
 static bool is_strict(const struct hf_http_exchange *exchange)
 {
     const char *data = exchange->head.data;
@@ -269,7 +290,7 @@ static bool is_strict(const struct hf_http_exchange *exchange)
             return false;
         }
     }
-    return end[-1] == '\n';
+    return end[-1] == '\n' && has_plain_lines(exchange);
 }
 
 static void finish_head(struct hf_http_exchange *exchange, size_t head_len)
@@ -460,8 +481,9 @@ static bool decode_component(struct hf_slice text, char *out, size_t size, size_
     return true;
 }
 
-bool hf_http_query(const struct hf_http_request *request, const char *name, char *out, size_t size,
-                   size_t *len)
+/* The first parameter of that name, as it was sent. */
+static bool find_parameter(const struct hf_http_request *request, const char *name,
+                           struct hf_slice *value)
 {
     size_t name_len = strlen(name);
     const char *at = request->query.data;
@@ -472,11 +494,24 @@ bool hf_http_query(const struct hf_http_request *request, const char *name, char
         const char *sign = memchr(at, '=', (size_t)(next - at));
         size_t own_len = (size_t)((sign != NULL ? sign : next) - at);
         if (own_len == name_len && memcmp(at, name, name_len) == 0) {
-            struct hf_slice value =
+            *value =
                 sign != NULL ? hf_slice(sign + 1, (size_t)(next - sign - 1)) : hf_slice(next, 0);
-            return decode_component(value, out, size, len);
+            return true;
         }
         at = next + 1;
     }
     return false;
+}
+
+bool hf_http_query_has(const struct hf_http_request *request, const char *name)
+{
+    struct hf_slice value;
+    return find_parameter(request, name, &value);
+}
+
+bool hf_http_query(const struct hf_http_request *request, const char *name, char *out, size_t size,
+                   size_t *len)
+{
+    struct hf_slice value;
+    return find_parameter(request, name, &value) && decode_component(value, out, size, len);
 }

@@ -131,10 +131,14 @@ static void answer_later(struct hf_connection *connection, unsigned refusal)
     }
 }
 
-/* Whatever has come until now; before the start, nothing can be said. */
-static void answer_as_it_is(struct hf_connection *connection, const struct poll *poll)
+/* A poll ends when its time is over, yet not before its place in the stream is known: also
+ * timeout=0 is told that. How long this may take is the session's to say. */
+static void follow(struct hf_connection *connection, const struct poll *poll)
 {
-    answer_later(connection, poll->is_started ? 0 : HF_DISCONNECT_SERVER_ERROR);
+    uint64_t deadline_ms = hf_session_deadline(poll->session);
+    hf_connection_set_deadline(connection, poll->is_started && poll->ends_at_ms < deadline_ms
+                                               ? poll->ends_at_ms
+                                               : deadline_ms);
 }
 
 /* --- transport ---------------------------------------------------------------------------------
@@ -184,6 +188,8 @@ static void start(struct hf_connection *connection, const struct hf_start_channe
     /* Where recovery is not to be had, an answer at once would be asked for again at once. */
     if (channels->publications.len > 0 || (!poll->is_recovered && channels->is_recoverable)) {
         answer_later(connection, 0);
+    } else {
+        follow(connection, poll);
     }
 }
 
@@ -237,18 +243,11 @@ static void on_drained(struct hf_connection *connection)
     (void)connection; /* a second page is never asked for */
 }
 
-static void follow(struct hf_connection *connection, const struct poll *poll)
-{
-    uint64_t deadline_ms = hf_session_deadline(poll->session);
-    hf_connection_set_deadline(connection,
-                               deadline_ms < poll->ends_at_ms ? deadline_ms : poll->ends_at_ms);
-}
-
 static void on_deadline(struct hf_connection *connection, uint64_t now_ms)
 {
     struct poll *poll = hf_connection_state(connection);
-    if (now_ms >= poll->ends_at_ms) {
-        answer_as_it_is(connection, poll);
+    if (poll->is_started && now_ms >= poll->ends_at_ms) {
+        answer_later(connection, 0);
     } else if (poll->session != NULL) {
         hf_session_tick(poll->session, now_ms);
         follow(connection, poll);
@@ -264,9 +263,11 @@ static void on_later(struct hf_connection *connection)
     }
 }
 
+/* Whatever has come until now; before the start, nothing can be said. */
 static void on_drain(struct hf_connection *connection)
 {
-    answer_as_it_is(connection, hf_connection_state(connection));
+    const struct poll *poll = hf_connection_state(connection);
+    answer_later(connection, poll->is_started ? 0 : HF_DISCONNECT_SERVER_ERROR);
 }
 
 static void on_closed(struct hf_connection *connection, unsigned code)
@@ -299,7 +300,7 @@ static bool read_number(const struct hf_http_request *request, const char *name,
     size_t len;
     *number = otherwise;
     if (!hf_http_query(request, name, text, sizeof(text), &len)) {
-        return true;
+        return !hf_http_query_has(request, name);
     }
     *number = 0;
     for (size_t i = 0; i < len; i++) {
@@ -315,7 +316,7 @@ static bool read_number(const struct hf_http_request *request, const char *name,
 static bool read_since(const struct hf_http_request *http, struct hf_uni_request *request)
 {
     struct hf_subscribe_request *sub = &request->connect.subs[0].request;
-    char epoch[HF_EPOCH_TEXT_SIZE];
+    size_t size = http->query.len + 1;
     size_t len = 0;
     if (!read_number(http, "since", UINT64_MAX, &sub->offset)) {
         return false;
@@ -325,14 +326,11 @@ static bool read_since(const struct hf_http_request *http, struct hf_uni_request
         sub->offset = 0;
         return true;
     }
-    if (hf_http_query(http, "epoch", epoch, sizeof(epoch), &len)) {
-        char *text = hf_arena_alloc(&request->arena, len + 1);
-        if (text == NULL) {
-            return false;
-        }
-        memcpy(text, epoch, len);
-        sub->epoch = hf_slice(text, len);
+    char *epoch = hf_arena_alloc(&request->arena, size);
+    if (epoch == NULL || !hf_http_query(http, "epoch", epoch, size, &len)) {
+        return epoch != NULL && !hf_http_query_has(http, "epoch");
     }
+    sub->epoch = hf_slice(epoch, len);
     return true;
 }
 

@@ -21,7 +21,6 @@ static const char *status_of(unsigned code)
     case HF_DISCONNECT_CHANNEL_LIMIT:
         return "400 Bad Request";
     case HF_DISCONNECT_CONNECTION_LIMIT:
-    case HF_DISCONNECT_TOO_MANY_REQUESTS:
         return "429 Too Many Requests";
     default:
         return "503 Service Unavailable";
@@ -35,6 +34,8 @@ struct hf_frame *hf_refusal_frame(unsigned disconnect_code, const char *cors)
     char *bytes;
     if (disconnect_code == HF_DISCONNECT_BAD_REQUEST) {
         reason = "a token is needed";
+    } else if (reason == NULL) { /* a backend's own code */
+        reason = "disconnected by server";
     }
     int len = snprintf(answer, sizeof(answer),
                        "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"

@@ -3,7 +3,7 @@
  * A session says why with a disconnect code of the protocol; a client that speaks plain HTTP is
  * told with the status that stands for it: 401 for tokens that are missing, invalid or expired, 403
  * for a channel that the client may not have, 400 for too many channels, 429 for too many
- * connections of its user or too many requests, 503 for what may work later. Pure. */
+ * connections of its user, 503 for what may work later. Pure. */
 #ifndef HF_SERVER_REFUSAL_H
 #define HF_SERVER_REFUSAL_H
 

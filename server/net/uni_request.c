@@ -68,13 +68,46 @@ static int add_subscription_token(struct hf_uni_request *request, struct hf_slic
     return 0;
 }
 
-static size_t count_parameters(struct hf_slice query)
+/* How many channels a query has room for. */
+static size_t most_channels(struct hf_slice query)
 {
-    size_t count = query.len > 0;
-    for (size_t i = 0; i < query.len; i++) {
-        count += query.data[i] == '&';
+    return query.len / (sizeof("channel=") - 1);
+}
+
+enum parameter { PARAMETER_CHANNEL, PARAMETER_SUBSCRIPTION_TOKEN, PARAMETER_TOKEN, PARAMETERS };
+
+static const char *const parameter_names[] = {
+    [PARAMETER_CHANNEL] = "channel",
+    [PARAMETER_SUBSCRIPTION_TOKEN] = "subscription_token",
+    [PARAMETER_TOKEN] = "token",
+};
+
+/* Takes the one parameter that is left in the query of `rest`. */
+static int add_parameter(struct hf_uni_request *request, const struct hf_http_request *rest,
+                         enum parameter parameter, const char **reason)
+{
+    struct hf_connect_request *connect = &request->connect;
+    size_t size = rest->query.len + 1;
+    size_t len = 0;
+    char *text = hf_arena_alloc(&request->arena, size);
+    if (text == NULL) {
+        *reason = "no memory";
+        return 500;
     }
-    return count;
+    if (!hf_http_query(rest, parameter_names[parameter], text, size, &len)) {
+        *reason = "a parameter is not percent-encoded as it should be";
+        return 400;
+    }
+    if (parameter == PARAMETER_CHANNEL) {
+        return add_channel(request, rest->worker, hf_slice(text, len), reason);
+    }
+    if (parameter == PARAMETER_SUBSCRIPTION_TOKEN) {
+        return add_subscription_token(request, hf_slice(text, len), reason);
+    }
+    if (hf_slice_is_empty(connect->token)) {
+        connect->token = hf_slice(text, len);
+    }
+    return 0;
 }
 
 /* Each parameter in turn: hf_http_query finds the first of what is left of the query. */
@@ -82,7 +115,7 @@ static int add_query(struct hf_uni_request *request, const struct hf_http_reques
                      const char **reason)
 {
     struct hf_connect_request *connect = &request->connect;
-    size_t most = connect->subs_count + count_parameters(http->query);
+    size_t most = connect->subs_count + most_channels(http->query);
     struct hf_connect_sub *subs = hf_arena_alloc(&request->arena, (most + 1) * sizeof(*subs));
     *reason = "no memory";
     if (subs == NULL) {
@@ -98,18 +131,10 @@ static int add_query(struct hf_uni_request *request, const struct hf_http_reques
         const char *next = memchr(at, '&', (size_t)(end - at));
         next = next != NULL ? next : end;
         rest.query = hf_slice(at, (size_t)(next - at));
-        size_t len = 0;
-        char *text = hf_arena_alloc(&request->arena, rest.query.len + 1);
-        if (text == NULL) {
-            return 500;
-        }
-        if (hf_http_query(&rest, "channel", text, rest.query.len + 1, &len)) {
-            status = add_channel(request, http->worker, hf_slice(text, len), reason);
-        } else if (hf_http_query(&rest, "subscription_token", text, rest.query.len + 1, &len)) {
-            status = add_subscription_token(request, hf_slice(text, len), reason);
-        } else if (hf_slice_is_empty(connect->token) &&
-                   hf_http_query(&rest, "token", text, rest.query.len + 1, &len)) {
-            connect->token = hf_slice(text, len);
+        for (unsigned i = 0; i < PARAMETERS && status == 0; i++) {
+            if (hf_http_query_has(&rest, parameter_names[i])) {
+                status = add_parameter(request, &rest, (enum parameter)i, reason);
+            }
         }
         if (status != 0) {
             return status;

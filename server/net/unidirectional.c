@@ -241,10 +241,13 @@ static void handle_uni_sse_get(struct hf_http_request *request)
         refuse(request, 500, "no memory");
         return;
     }
-    if (!hf_http_query(request, "cf_connect", text, size, &len)) {
-        len = 0;
+    if (hf_http_query(request, "cf_connect", text, size, &len)) {
+        handle_uni_sse(request, hf_slice(text, len));
+    } else if (hf_http_query_has(request, "cf_connect")) {
+        refuse(request, 400, "cf_connect is not percent-encoded as it should be");
+    } else {
+        handle_uni_sse(request, HF_SLICE(""));
     }
-    handle_uni_sse(request, hf_slice(text, len));
     free(text);
 }
 

@@ -229,6 +229,10 @@ void hf_uni_websocket_handle(struct hf_http_request *request)
     bool is_given = text != NULL && hf_http_query(request, "cf_connect", text, size, &len);
     int status =
         hf_uni_request_read(&uni, request, hf_slice(text, is_given ? len : 0), NULL, &reason);
+    if (status == 0 && !is_given && hf_http_query_has(request, "cf_connect")) {
+        status = 400;
+        reason = "cf_connect is not percent-encoded as it should be";
+    }
     if (text == NULL || status != 0) {
         hf_http_respond_text(request, text == NULL ? 500 : status, reason);
     } else if (accept(request, &protocol, &encoding, true) &&

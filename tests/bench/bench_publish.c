@@ -5,7 +5,10 @@
  *   bench_publish [publications per case] [rounds]
  *
  * Each case is measured by the clock and by the CPU time that Redis' main thread spends for a
- * publication, which other programs on the machine disturb less. */
+ * publication, which other programs on the machine disturb less. A script runs slower while its
+ * client works beside it on the same caches, so each case is compared with a run of the peer's
+ * script under the same conditions: in turns with its client (one connection), or together with it
+ * (four), as with the store. All have 64 publications in flight, unless batched. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,26 +40,30 @@ struct bench_case {
     unsigned in_flight; /* publications */
     unsigned per_flush; /* publications between two flushes */
     uint32_t history;
-    double target;               /* ratio to the peer; 0: none */
-    void (*run)(unsigned count); /* redis-benchmark with a script; NULL: the store */
+    double target; /* ratio to the peer; 0: none */
+    /* redis-benchmark with a script on so many connections; NULL: the store */
+    void (*run)(unsigned connections, unsigned count);
+    unsigned connections;
 };
 
-static void run_peer(unsigned count);
-static void run_script(unsigned count);
-static void run_append(unsigned count);
-static void run_nothing(unsigned count);
+static void run_peer(unsigned connections, unsigned count);
+static void run_script(unsigned connections, unsigned count);
+static void run_append(unsigned connections, unsigned count);
+static void run_nothing(unsigned connections, unsigned count);
 
 static const struct bench_case cases[] = {
-    {"peer's script, redis-benchmark -P 64", 1, 64, 0, HISTORY, 0, run_peer},
-    {"our script, the same", 1, 64, 0, HISTORY, 1.8, run_script},
-    {"floor: a script of XADD alone, the same", 1, 64, 0, HISTORY, 0, run_append},
-    {"floor: `return 1` with our arguments", 1, 64, 0, HISTORY, 0, run_nothing},
-    {"store: one publication per call", 64, 64, 1, HISTORY, 0, NULL},
-    {"store: one per call, history of 10", 64, 64, 1, 10, 0, NULL},
-    {"store: one per call, history of 5000", 64, 64, 1, 5000, 0, NULL},
-    {"store: batched: one channel", 1, 512, 64, HISTORY, 3, NULL},
-    {"store: batched: 16 channels", 16, 1024, 256, HISTORY, 3, NULL},
-    {"store: batched: 1024 channels, one for each", 1024, 1024, 256, HISTORY, 0, NULL},
+    {"peer's script in turns with its client", 1, 64, 0, HISTORY, 0, run_peer, 1},
+    {"our script, the same", 1, 64, 0, HISTORY, 1.8, run_script, 1},
+    {"floor: a script of XADD alone, the same", 1, 64, 0, HISTORY, 0, run_append, 1},
+    {"floor: `return 1` with our arguments", 1, 64, 0, HISTORY, 0, run_nothing, 1},
+    {"peer's script beside its client", 1, 64, 0, HISTORY, 0, run_peer, 4},
+    {"our script, the same", 1, 64, 0, HISTORY, 1.8, run_script, 4},
+    {"store: one publication per call", 64, 64, 1, HISTORY, 1.8, NULL, 0},
+    {"store: one per call, history of 10", 64, 64, 1, 10, 0, NULL, 0},
+    {"store: one per call, history of 5000", 64, 64, 1, 5000, 0, NULL, 0},
+    {"store: batched: one channel", 1, 512, 64, HISTORY, 3, NULL, 0},
+    {"store: batched: 16 channels", 16, 1024, 256, HISTORY, 3, NULL, 0},
+    {"store: batched: 1024 channels, one for each", 1024, 1024, 256, HISTORY, 0, NULL, 0},
 };
 #define CASES (sizeof cases / sizeof cases[0])
 
@@ -114,22 +121,25 @@ static char *read_peer_script(void)
 #define ARGUMENTS_MAX 20
 
 /* Runs EVALSHA with the script and the arguments, which end with NULL, `count` times. */
-static void run_benchmark(const char *script, const char *const *arguments, unsigned count)
+static void run_benchmark(const char *script, const char *const *arguments, unsigned connections,
+                          unsigned count)
 {
-    char number[16], sha1[64];
+    char number[16], sha1[64], clients[16], pipelined[16];
     const char *words[ARGUMENTS_MAX + 16] = {"redis-benchmark",
                                              "-s",
                                              hf_redis_server_unix(server) + 7,
                                              "-c",
-                                             "1",
+                                             clients,
                                              "-P",
-                                             "64",
+                                             pipelined,
                                              "-n",
                                              number,
                                              "EVALSHA",
                                              sha1};
     size_t word_count = 11;
     snprintf(number, sizeof number, "%u", count);
+    snprintf(clients, sizeof clients, "%u", connections);
+    snprintf(pipelined, sizeof pipelined, "%u", 64 / connections);
     redisReply *reply = hf_redis_server_command(server, "SCRIPT LOAD %s", script);
     must(reply->type == REDIS_REPLY_STRING, "Redis does not take the script");
     snprintf(sha1, sizeof sha1, "%s", reply->str);
@@ -149,24 +159,23 @@ static void run_benchmark(const char *script, const char *const *arguments, unsi
          "redis-benchmark failed");
 }
 
-static void run_peer(unsigned count)
+static void run_peer(unsigned connections, unsigned count)
 {
     const char *const arguments[] = {
         "3",    "peer:stream", "peer:meta", "", payload, "300", "300", "peer:client",
         "3600", "abcdefgh",    "PUBLISH",   "", "",      "0",   "",    NULL};
-    run_benchmark(read_peer_script(), arguments, count);
+    run_benchmark(read_peer_script(), arguments, connections, count);
 }
 
 /* As the store calls it for one publication to a stream that it has published to of late. */
-static const char *const our_arguments[] = {"2",      "our:stream", "our:meta", "12345678.1",
-                                            "300",    "k301 3601",  "",         "9-*",
-                                            " 128\n", payload,      NULL};
+static const char *const our_arguments[] = {
+    "2", "our:stream", "our:meta", "12345678.1", "s300 301 3601 ", "9-*", payload, NULL};
 
-static void run_script(unsigned count)
+static void run_script(unsigned connections, unsigned count)
 {
     hf_redis_server_do(server, "XADD our:stream 9-1 data x");
     hf_redis_server_do(server, "SET our:meta 9-1 EX 3601");
-    run_benchmark(hf_scripts[HF_SCRIPT_STREAM_PUBLISH].text, our_arguments, count);
+    run_benchmark(hf_scripts[HF_SCRIPT_STREAM_PUBLISH].text, our_arguments, connections, count);
     redisReply *reply = hf_redis_server_command(server, "GET our:meta");
     /* It finishes the pipeline that it has begun. */
     must(reply->type == REDIS_REPLY_STRING && strncmp(reply->str, "9-", 2) == 0 &&
@@ -175,15 +184,15 @@ static void run_script(unsigned count)
     freeReplyObject(reply);
 }
 
-static void run_append(unsigned count)
+static void run_append(unsigned connections, unsigned count)
 {
-    run_benchmark("return redis.call('XADD', KEYS[1], 'MAXLEN', '~', '300', '*', 'data', ARGV[6])",
-                  our_arguments, count);
+    run_benchmark("return redis.call('XADD', KEYS[1], 'MAXLEN', '~', '300', '*', 'data', ARGV[4])",
+                  our_arguments, connections, count);
 }
 
-static void run_nothing(unsigned count)
+static void run_nothing(unsigned connections, unsigned count)
 {
-    run_benchmark("return 1", our_arguments, count);
+    run_benchmark("return 1", our_arguments, connections, count);
 }
 
 /* --- ours ------------------------------------------------------------------------------------ */
@@ -270,7 +279,7 @@ static struct figures measure(struct run *run, const struct bench_case *bench, u
     double redis_us = redis_cpu_us(), client_us = own_cpu_us();
     uint64_t begin_ms = hf_test_now_ms();
     if (bench->run != NULL)
-        bench->run(count);
+        bench->run(bench->connections, count);
     else
         run_store(run, bench, count);
     double seconds = (double)(hf_test_now_ms() - begin_ms) / 1000;
@@ -283,13 +292,16 @@ static struct figures measure(struct run *run, const struct bench_case *bench, u
 
 static void report(unsigned rounds)
 {
-    double peer_rate = good(0, rounds, offsetof(struct figures, per_second), true);
-    double peer_us = good(0, rounds, offsetof(struct figures, redis_us), false);
+    double peer_rate = 0, peer_us = 0; /* of the last row of the peer's */
     printf("%-40s %10s %7s %9s %7s %10s %7s\n", "publications of 128 bytes with history", "per s",
            "ratio", "Redis us", "ratio", "client us", "target");
     for (size_t i = 0; i < CASES; i++) {
         double rate = good(i, rounds, offsetof(struct figures, per_second), true);
         double redis_us = good(i, rounds, offsetof(struct figures, redis_us), false);
+        if (cases[i].run == run_peer) {
+            peer_rate = rate;
+            peer_us = redis_us;
+        }
         double client_us = good(i, rounds, offsetof(struct figures, client_us), false);
         printf("%-40s %10.0f %7.2f %9.2f %7.2f %10.2f", cases[i].name, rate, rate / peer_rate,
                redis_us, peer_us / redis_us, client_us);

@@ -51,19 +51,19 @@ static void keep_publishing(struct outage *outage)
     hf_until((outage)->cluster, (keep_publishing(outage), (condition)))
 
 /* I8 */
-static bool is_told(struct hf_cluster *cluster, const char *reason)
+static bool is_told(struct hf_cluster *cluster, unsigned nodes, const char *reason)
 {
     bool is_told = true;
-    for (unsigned i = 0; i < NODES; i++) {
+    for (unsigned i = 0; i < nodes; i++) {
         is_told = is_told && strstr(hf_cluster_status(cluster, i).reason, reason) != NULL;
     }
     return is_told;
 }
 
-static bool is_well(struct hf_cluster *cluster)
+static bool is_well(struct hf_cluster *cluster, unsigned nodes)
 {
     bool is_well = true;
-    for (unsigned i = 0; i < NODES; i++) {
+    for (unsigned i = 0; i < nodes; i++) {
         struct hf_engine_status status = hf_cluster_status(cluster, i);
         is_well = is_well && status.is_ready && status.reason[0] == '\0';
     }
@@ -86,7 +86,7 @@ static unsigned count_results(const struct outage *outage, int result)
 static void end(struct outage *outage)
 {
     struct hf_cluster *cluster = outage->cluster;
-    PUBLISH_UNTIL(outage, is_well(cluster));
+    PUBLISH_UNTIL(outage, is_well(cluster, NODES));
     hf_until(cluster, cluster->published_open == 0);
     for (uint32_t i = outage->first; i < cluster->published_count; i++) {
         int result = cluster->published[i]->result;
@@ -111,11 +111,12 @@ static void busy_script_of_somebody_else_refuses_publishes_and_loses_nothing(voi
     struct hf_cluster *cluster = chaos_start(state, options);
     struct outage outage = begin(cluster, NULL);
     redisContext *script = hf_redis_server_begin(cluster->redis, "EVAL %s 0", "while true do end");
-    PUBLISH_UNTIL(&outage, is_told(cluster, "BUSY") && count_results(&outage, HF_EUNAVAILABLE) > 8);
+    PUBLISH_UNTIL(&outage,
+                  is_told(cluster, NODES, "BUSY") && count_results(&outage, HF_EUNAVAILABLE) > 8);
     hf_subscriber_enter(outage.away, 1, true);
     uint64_t end_ms = hf_test_now_ms() + 1500;
     PUBLISH_UNTIL(&outage, hf_test_now_ms() > end_ms);
-    assert_true(is_told(cluster, "BUSY"));
+    assert_true(is_told(cluster, NODES, "BUSY"));
     hf_redis_server_do(cluster->redis, "SCRIPT KILL");
     freeReplyObject(hf_redis_server_end(script));
     end(&outage);
@@ -136,8 +137,8 @@ static void wrongpass_after_the_password_was_changed_is_waited_for_and_loses_not
     struct outage outage = begin(cluster, address);
     hf_redis_server_do(cluster->redis, "ACL SETUSER node resetpass >second");
     hf_redis_server_do(cluster->redis, "CLIENT KILL USER node");
-    PUBLISH_UNTIL(&outage,
-                  is_told(cluster, "WRONGPASS") && count_results(&outage, HF_EUNAVAILABLE) > 8);
+    PUBLISH_UNTIL(&outage, is_told(cluster, NODES, "WRONGPASS") &&
+                               count_results(&outage, HF_EUNAVAILABLE) > 8);
     for (unsigned i = 0; i < NODES; i++) {
         assert_false(hf_cluster_status(cluster, i).is_ready);
         assert_null(strstr(hf_cluster_status(cluster, i).reason, "first"));
@@ -162,7 +163,7 @@ static void noauth_after_a_password_was_set_is_waited_for_and_loses_nothing(void
     hf_redis_server_do(cluster->redis, "CLIENT KILL TYPE normal");
     hf_redis_server_do(cluster->redis, "CLIENT KILL TYPE pubsub");
     PUBLISH_UNTIL(&outage,
-                  is_told(cluster, "NOAUTH") && count_results(&outage, HF_EUNAVAILABLE) > 8);
+                  is_told(cluster, NODES, "NOAUTH") && count_results(&outage, HF_EUNAVAILABLE) > 8);
     hf_subscriber_enter(outage.away, 1, true);
     hf_redis_server_do(cluster->redis, "CONFIG SET requirepass %s", "");
     end(&outage);
@@ -189,7 +190,7 @@ static void noperm_after_rights_were_taken_refuses_publishes_and_loses_nothing(v
         outage.first = cluster->published_count;
         snprintf(command, sizeof command, "ACL SETUSER node %s", cases[i].taken);
         hf_redis_server_do(cluster->redis, command);
-        PUBLISH_UNTIL(&outage, is_told(cluster, cases[i].reason) &&
+        PUBLISH_UNTIL(&outage, is_told(cluster, NODES, cases[i].reason) &&
                                    count_results(&outage, cases[i].result) > 8);
         if (outage.away->watch == NULL) {
             hf_subscriber_enter(outage.away, 1, true);
@@ -209,8 +210,8 @@ static void readonly_primary_that_became_a_replica_and_goes_back_loses_nothing(v
     for (unsigned round = 0; round < 2; round++) {
         outage.first = cluster->published_count;
         hf_redis_server_do(cluster->redis, "REPLICAOF 127.0.0.1 1");
-        PUBLISH_UNTIL(&outage,
-                      is_told(cluster, "READONLY") && count_results(&outage, HF_EUNAVAILABLE) > 8);
+        PUBLISH_UNTIL(&outage, is_told(cluster, NODES, "READONLY") &&
+                                   count_results(&outage, HF_EUNAVAILABLE) > 8);
         if (outage.away->watch == NULL) {
             hf_subscriber_enter(outage.away, 1, true);
         }
@@ -222,26 +223,38 @@ static void readonly_primary_that_became_a_replica_and_goes_back_loses_nothing(v
     }
 }
 
+/* A second server with a copy of the first one's. */
+static void copy_server(struct chaos *chaos)
+{
+    struct hf_cluster *cluster = &chaos->cluster;
+    chaos->second = hf_redis_server_start(NULL);
+    hf_redis_server_do(chaos->second, "REPLICAOF 127.0.0.1 %d",
+                       (int)hf_redis_server_port(cluster->redis));
+    hf_until(cluster, CHAOS_NUMBER(cluster, "WAIT 1 100") == 1);
+    hf_redis_server_do(chaos->second, "REPLICAOF NO ONE");
+}
+
+static void follow_copy(struct chaos *chaos)
+{
+    hf_redis_server_do(chaos->cluster.redis, "REPLICAOF 127.0.0.1 %d",
+                       (int)hf_redis_server_port(chaos->second));
+}
+
 /* It follows one that has an older copy, and so loses what came later. */
 static void readonly_primary_that_followed_an_older_copy_is_healed_when_it_goes_back(void **state)
 {
     struct chaos *chaos = *state;
     struct hf_cluster *cluster = chaos_start(state, NULL);
     struct outage outage = begin(cluster, NULL);
-    chaos->second = hf_redis_server_start(NULL);
-    hf_redis_server_do(chaos->second, "REPLICAOF 127.0.0.1 %d",
-                       (int)hf_redis_server_port(cluster->redis));
-    hf_until(cluster, CHAOS_NUMBER(cluster, "WAIT 1 100") == 1);
-    hf_redis_server_do(chaos->second, "REPLICAOF NO ONE");
+    copy_server(chaos);
     struct hf_position top = hf_cluster_publish(cluster, 0, "a", 2);
     hf_until(cluster,
              hf_subscriber_is_at(outage.live[0], top) && hf_subscriber_is_at(outage.live[1], top));
     long long held = CHAOS_NUMBER(cluster, "XLEN holdfast:stream:a");
 
     outage.first = cluster->published_count;
-    hf_redis_server_do(cluster->redis, "REPLICAOF 127.0.0.1 %d",
-                       (int)hf_redis_server_port(chaos->second));
-    PUBLISH_UNTIL(&outage, is_told(cluster, "READONLY") &&
+    follow_copy(chaos);
+    PUBLISH_UNTIL(&outage, is_told(cluster, NODES, "READONLY") &&
                                count_results(&outage, HF_EUNAVAILABLE) > 8 &&
                                CHAOS_NUMBER(cluster, "XLEN holdfast:stream:a") == held - 2);
     hf_subscriber_enter(outage.away, 1, true);
@@ -250,6 +263,76 @@ static void readonly_primary_that_followed_an_older_copy_is_healed_when_it_goes_
     assert_true(hf_cluster_status(cluster, 0).streams_healed +
                     hf_cluster_status(cluster, 1).streams_healed >
                 0);
+}
+
+#define PROBE_INTERVAL_MS 500
+
+/* A replica takes over by hand: its primary is told to follow nobody that is there, nothing is cut,
+ * and what is published from now on goes to the other one. */
+static void
+readonly_primary_that_was_replaced_is_noticed_by_a_node_that_publishes_nothing(void **state)
+{
+    struct chaos *chaos = *state;
+    struct hf_cluster *cluster = chaos_start(state, NULL);
+    cluster->config.redis.probe_interval_ms = PROBE_INTERVAL_MS;
+    chaos->proxy = hf_proxy_start(hf_redis_server_port(cluster->redis));
+    unsigned quiet = hf_cluster_add_node(cluster, hf_proxy_address(chaos->proxy));
+    struct hf_subscriber *live = hf_subscriber_open(cluster, quiet, "a");
+    unsigned first = hf_cluster_add_node(cluster, NULL);
+    struct hf_position top = hf_cluster_publish(cluster, first, "a", 3);
+    hf_until(cluster, hf_subscriber_is_at(live, top));
+    hf_cluster_stop_node(cluster, first);
+
+    copy_server(chaos);
+    hf_proxy_lead_to(chaos->proxy, hf_redis_server_port(chaos->second));
+    hf_redis_server_do(cluster->redis, "REPLICAOF 127.0.0.1 1");
+    uint64_t replaced_ms = hf_test_now_ms();
+    hf_until(cluster, hf_cluster_logged(cluster, quiet, "READONLY"));
+    uint64_t noticed_ms = hf_test_now_ms();
+    assert_in_range(noticed_ms - replaced_ms, 0, PROBE_INTERVAL_MS + T_DETECT_MS);
+
+    unsigned second = hf_cluster_add_node(cluster, hf_proxy_address(chaos->proxy));
+    top = hf_cluster_publish(cluster, second, "a", 2);
+    hf_until(cluster, hf_subscriber_is_at(live, top));
+    assert_int_equal(live->losses, 0);
+    hf_cluster_check(cluster);
+}
+
+/* As long as there is no primary, the node that publishes nothing says so. */
+static void readonly_is_told_by_the_health_of_a_node_that_publishes_nothing(void **state)
+{
+    struct hf_cluster *cluster = chaos_start(state, NULL);
+    cluster->config.redis.probe_interval_ms = PROBE_INTERVAL_MS;
+    unsigned quiet = hf_cluster_add_node(cluster, NULL);
+    struct hf_subscriber *live = hf_subscriber_open(cluster, quiet, "a");
+    hf_redis_server_do(cluster->redis, "REPLICAOF 127.0.0.1 1");
+    hf_within(cluster, PROBE_INTERVAL_MS + T_DETECT_MS, is_told(cluster, 1, "READONLY"));
+    assert_false(hf_cluster_status(cluster, quiet).is_ready);
+    hf_redis_server_do(cluster->redis, "REPLICAOF NO ONE");
+    hf_until(cluster, is_well(cluster, 1));
+    hf_until(cluster, hf_subscriber_is_at(live, hf_cluster_publish(cluster, quiet, "a", 2)));
+    hf_cluster_check(cluster);
+}
+
+/* Between two probes it follows an older copy and is a primary again: nobody was told READONLY. */
+static void readonly_for_less_than_a_probe_is_noticed_by_the_replication_history(void **state)
+{
+    struct chaos *chaos = *state;
+    struct hf_cluster *cluster = chaos_start(state, NULL);
+    cluster->config.redis.probe_interval_ms = 8 * PROBE_INTERVAL_MS;
+    unsigned quiet = hf_cluster_add_node(cluster, NULL);
+    struct hf_subscriber *live = hf_subscriber_open(cluster, quiet, "a");
+    hf_cluster_publish(cluster, quiet, "a", 3);
+    copy_server(chaos);
+    hf_until(cluster, hf_subscriber_is_at(live, hf_cluster_publish(cluster, quiet, "a", 2)));
+
+    follow_copy(chaos);
+    hf_until(cluster, CHAOS_NUMBER(cluster, "XLEN holdfast:stream:a") == 3);
+    hf_redis_server_do(cluster->redis, "REPLICAOF NO ONE");
+    hf_until(cluster, CHAOS_NUMBER(cluster, "XLEN holdfast:stream:a") == 5); /* written back */
+    hf_until(cluster, hf_subscriber_is_at(live, hf_cluster_publish(cluster, quiet, "a", 1)));
+    assert_int_equal(live->losses, 0);
+    hf_cluster_check(cluster);
 }
 
 /* Redis reads its file again and meanwhile answers LOADING to whoever is connected. */
@@ -270,8 +353,8 @@ static void loading_on_living_connections_refuses_publishes_and_loses_nothing(vo
     hf_redis_server_do(cluster->redis, "DEBUG POPULATE 10000 key 100");
     struct outage outage = begin(cluster, NULL);
     redisContext *load = hf_redis_server_begin(cluster->redis, "DEBUG RELOAD");
-    PUBLISH_UNTIL(&outage,
-                  is_told(cluster, "LOADING") && count_results(&outage, HF_EUNAVAILABLE) > 8);
+    PUBLISH_UNTIL(&outage, is_told(cluster, NODES, "LOADING") &&
+                               count_results(&outage, HF_EUNAVAILABLE) > 8);
     hf_subscriber_enter(outage.away, 1, true);
     redisReply *reply = hf_redis_server_end(load);
     assert_string_equal(reply->str, "OK");
@@ -291,8 +374,8 @@ static void refused_writes_are_told_and_lose_nothing(void **state)
     for (size_t i = 0; i < sizeof set / sizeof set[0]; i++) {
         outage.first = cluster->published_count;
         hf_redis_server_do(cluster->redis, set[i][1]);
-        PUBLISH_UNTIL(&outage,
-                      is_told(cluster, set[i][0]) && cluster->published_count - outage.first > 16);
+        PUBLISH_UNTIL(&outage, is_told(cluster, NODES, set[i][0]) &&
+                                   cluster->published_count - outage.first > 16);
         hf_until(cluster, cluster->published_open == 0);
         assert_int_equal(count_results(&outage, HF_OK), 0);
         if (outage.away->watch == NULL) {
@@ -313,6 +396,9 @@ int main(void)
         CHAOS_TEST(noperm_after_rights_were_taken_refuses_publishes_and_loses_nothing),
         CHAOS_TEST(readonly_primary_that_became_a_replica_and_goes_back_loses_nothing),
         CHAOS_TEST(readonly_primary_that_followed_an_older_copy_is_healed_when_it_goes_back),
+        CHAOS_TEST(readonly_primary_that_was_replaced_is_noticed_by_a_node_that_publishes_nothing),
+        CHAOS_TEST(readonly_is_told_by_the_health_of_a_node_that_publishes_nothing),
+        CHAOS_TEST(readonly_for_less_than_a_probe_is_noticed_by_the_replication_history),
         CHAOS_TEST(loading_on_living_connections_refuses_publishes_and_loses_nothing),
         CHAOS_TEST(refused_writes_are_told_and_lose_nothing),
     };

@@ -95,6 +95,54 @@ static void c01_offsets_given_twice_by_a_newborn_node_are_not_called_recovered(v
     hf_cluster_check(cluster);
 }
 
+/* What Redis has just saved is put aside as old.rdb, or comes back. */
+static void change_snapshot(struct hf_cluster *cluster, const char *from, const char *to)
+{
+    const char *socket = hf_redis_server_unix(cluster->redis) + strlen("unix://");
+    char before[160], after[160];
+    int folder = (int)(strrchr(socket, '/') - socket);
+    snprintf(before, sizeof before, "%.*s/%s", folder, socket, from);
+    snprintf(after, sizeof after, "%.*s/%s", folder, socket, to);
+    assert_int_equal(rename(before, after), 0);
+}
+
+/* The old data is as far on as what the node has heard since, and what it held there has expired:
+ * nothing can be compared but the lives that it knows. */
+static void c01_old_data_that_is_as_far_on_is_not_taken_for_ours_when_it_has_expired(void **state)
+{
+    struct hf_cluster *cluster = chaos_start(state, NULL);
+    unsigned forgotten = hf_cluster_add_node(cluster, NULL);
+    hf_cluster_publish(cluster, forgotten, "a", SAVED);
+    hf_redis_server_do(cluster->redis, "SAVE");
+    change_snapshot(cluster, "dump.rdb", "less.rdb");
+    struct hf_position old = hf_cluster_publish(cluster, forgotten, "a", 1);
+    hf_redis_server_do(cluster->redis, "XTRIM holdfast:stream:a MAXLEN 0");
+    hf_redis_server_do(cluster->redis, "SAVE");
+    hf_redis_server_kill(cluster->redis);
+    hf_cluster_stop_node(cluster, forgotten);
+    change_snapshot(cluster, "dump.rdb", "more.rdb");
+    change_snapshot(cluster, "less.rdb", "dump.rdb");
+    hf_redis_server_restart(cluster->redis);
+
+    unsigned node = hf_cluster_add_node(cluster, NULL);
+    struct hf_subscriber *client = hf_subscriber_open(cluster, node, "a");
+    client->comes_back = true;
+    struct hf_position ours = hf_cluster_publish(cluster, node, "a", 1);
+    assert_true(hf_position_equal(ours, old));
+    hf_until(cluster, hf_subscriber_is_at(client, ours));
+    hf_redis_server_kill(cluster->redis);
+    change_snapshot(cluster, "more.rdb", "dump.rdb");
+    hf_redis_server_restart(cluster->redis);
+
+    hf_until(cluster, client->refusals == 1 && client->is_live);
+    assert_int_equal(client->losses, 1);
+    assert_int_equal(client->recoveries, 0);
+    assert_true(client->position.epoch > ours.epoch);
+    struct hf_position top = hf_cluster_publish(cluster, node, "a", 1);
+    hf_until(cluster, hf_subscriber_is_at(client, top));
+    hf_cluster_check(cluster);
+}
+
 static void c02_rollback_under_live_clients_is_healed_and_none_skips(void **state)
 {
     struct hf_cluster *cluster = chaos_start(state, NULL);
@@ -199,6 +247,7 @@ int main(void)
         CHAOS_TEST(c01_rollback_while_clients_are_away_and_a_node_lingers_on_the_channel_is_healed),
         CHAOS_TEST(c01_rollback_known_only_to_the_other_node_is_never_called_recovered),
         CHAOS_TEST(c01_offsets_given_twice_by_a_newborn_node_are_not_called_recovered),
+        CHAOS_TEST(c01_old_data_that_is_as_far_on_is_not_taken_for_ours_when_it_has_expired),
         CHAOS_TEST(c02_rollback_under_live_clients_is_healed_and_none_skips),
         CHAOS_TEST(c02_rollback_that_cannot_be_healed_is_told_to_every_live_client),
         CHAOS_TEST(c14_token_ahead_of_the_top_is_refused_and_placed_anew),

@@ -5,9 +5,15 @@ import http from 'node:http';
 import { API_KEY, startBroker } from './lib/broker.mjs';
 import { request } from './lib/http.mjs';
 import { connectRaw } from './lib/raw.mjs';
+import { until } from './lib/scope.mjs';
 
 test('server API', { timeout: 60000 }, async (t) => {
-  const broker = await startBroker(t);
+  const broker = await startBroker(t, {
+    config: {
+      node: { info_metrics_aggregate_interval: '1s' },
+      holdfast: { workers: 3, registry_interval: '1s' },
+    },
+  });
   const { api, port } = broker;
 
   // The error object of an HTTP 200 answer.
@@ -135,6 +141,28 @@ test('server API', { timeout: 60000 }, async (t) => {
     for (const name of ['name', 'version']) assert.ok(node[name].length > 0, name);
     for (const name of ['num_clients', 'num_users', 'num_subs', 'num_channels']) {
       assert.equal(typeof node[name], 'number', name);
+    }
+  });
+
+  await t.test('info -> metrics of the last interval, on every worker', async () => {
+    const key = (method) => `centrifugo.api.command_duration_seconds.count.method.${method}.protocol.http`;
+    await until('an interval in which was published', async () => {
+      await api.publish('chat:metrics', 1);
+      const [{ metrics }] = (await api.call('info', {})).nodes;
+      return metrics?.items['centrifugo.node.messages_sent_count.type.publication'] > 0 && metrics;
+    });
+    for (let i = 0; i < 8; i++) {
+      const metrics = await until('the same from whichever worker has the connection', async () => {
+        const headers = { 'X-API-Key': API_KEY };
+        const answer = await request({ port, path: '/api/info', headers, body: '{}' });
+        return answer.json.result.nodes[0].metrics;
+      });
+      assert.ok(metrics.interval >= 1 && metrics.interval <= 5, `${metrics.interval}`);
+      for (const [name, value] of Object.entries(metrics.items)) {
+        assert.match(name, /^centrifugo(\.[a-z_0-9]+)+$/);
+        assert.ok(Number.isInteger(value) && value > 0, name);
+      }
+      assert.ok(metrics.items[key('info')] > 0);
     }
   });
 

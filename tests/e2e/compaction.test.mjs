@@ -1,10 +1,11 @@
 // Channel compaction: pushes tell a number instead of the channel's name, with the official SDK in
-// both encodings, and by hand.
+// both encodings, compressed or not, and by hand.
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { Centrifuge as ProtobufCentrifuge } from 'centrifuge/build/protobuf';
 import { startBalancer } from './lib/balancer.mjs';
 import { startBroker } from './lib/broker.mjs';
+import { readMetrics } from './lib/metrics.mjs';
 import { connectRaw } from './lib/raw.mjs';
 import { until } from './lib/scope.mjs';
 import { startSubscriber } from './lib/sdk.mjs';
@@ -59,12 +60,16 @@ test('what travels: a number for who offers it, the name for others', { timeout:
   assert.equal((await again.call('subscribe', { channel: 'room:a', flag: 1 })).id, id, 'one for all');
 });
 
-for (const [name, sdk, read] of [
-  ['JSON', undefined, (x) => x],
-  ['Protobuf', ProtobufCentrifuge, (bytes) => JSON.parse(new TextDecoder().decode(bytes))],
+const decode = (bytes) => JSON.parse(new TextDecoder().decode(bytes));
+for (const [name, sdk, read, compression, encoding] of [
+  ['JSON', undefined, (x) => x, false, 'json'],
+  ['Protobuf', ProtobufCentrifuge, decode, false, 'protobuf'],
+  ['JSON, permessage-deflate', undefined, (x) => x, true, 'json_deflate'],
+  ['Protobuf, permessage-deflate', ProtobufCentrifuge, decode, true, 'protobuf_deflate'],
 ]) {
   test(`with deltas, filters, joins, and recovered in pages (${name})`, { timeout: 90000 }, async (t) => {
-    const broker = await startBroker(t, { config: CONFIG });
+    const config = { ...CONFIG, prometheus: { enabled: true }, websocket: { compression } };
+    const broker = await startBroker(t, { config });
     const balancer = await startBalancer(t, [broker.port]);
     const start = (subscription) => startSubscriber(t, balancer.url, 'room:a', { sdk, subscription });
     const all = await start({});
@@ -85,6 +90,8 @@ for (const [name, sdk, read] of [
     assert.deepEqual(deltas.data.map((data) => read(data).n), range(1, 53));
     assert.deepEqual(some.data.map((data) => read(data).n), range(4, 53));
     assert.ok(deltas.sub.deltaStats().numDeltaPayloads > 35);
+    const metrics = await readMetrics(broker.port);
+    assert.equal(metrics.get('holdfast_client_connections_inflight', { transport: 'websocket', encoding }), 3);
     await until('joins', () => joins.length >= 1);
   });
 }

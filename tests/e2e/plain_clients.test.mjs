@@ -4,10 +4,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import http from 'node:http';
 import test from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 import { startBalancer } from './lib/balancer.mjs';
 import { redisEngine, startBroker } from './lib/broker.mjs';
+import { readMetrics } from './lib/metrics.mjs';
+import { request } from './lib/plain.mjs';
 import { startRedis } from './lib/redis.mjs';
 import { cleanup, until } from './lib/scope.mjs';
 
@@ -238,10 +241,39 @@ test('curl on poll: waits, answers at once, follows a stream over a node kill', 
   assert.deepEqual(seen, [1, 2, 3, 4]);
 });
 
+test('poll with timeout=0 while Redis is slow -> waits for its place instead of answering 503', async (t) => {
+  const redis = await startRedis(t);
+  const broker = await startBroker(t, { config: { ...PLAIN, ...redisEngine(redis), prometheus: { enabled: true } } });
+  redis.pause();
+  const run = request(t, url(broker.port, 'poll?channel=chat:b&timeout=0'));
+  const polls = async () => (await readMetrics(broker.port)).get('holdfast_client_connections_inflight', { transport: 'poll' });
+  await until('the poll is under way', async () => (await polls()) === 1 || run.status !== 0);
+  await Promise.race([run.ended, setTimeout(500)]); // several ticks of the timers, which are 100 ms
+  assert.equal(run.status, 0, 'it is not answered yet');
+  redis.resume();
+  await run.ended;
+  assert.equal(run.status, 200, run.text);
+  assert.deepEqual(JSON.parse(run.text).publications, []);
+});
+
+test('poll while Redis is away -> 503 after holdfast.store_wait, also with timeout=0', async (t) => {
+  const redis = await startRedis(t);
+  const config = { ...PLAIN, ...redisEngine(redis), holdfast: { ...PLAIN.holdfast, store_wait: '500ms' } };
+  const broker = await startBroker(t, { config });
+  await redis.kill();
+  for (const timeout of [0, 8]) {
+    const run = request(t, url(broker.port, `poll?channel=chat:a&timeout=${timeout}`));
+    await run.ended;
+    assert.equal(run.status, 503, run.text);
+  }
+});
+
 test('poll: another epoch -> recovered false at once; bad parameters 400; keep-alive goes on', async (t) => {
   const broker = await startBroker(t, { config: PLAIN });
   await publish(broker, 'chat:a', { n: 1 });
   const lost = await curlJson(t, url(broker.port, 'poll?channel=chat:a&since=1&epoch=12'));
+  const foreign = await curlJson(t, url(broker.port, 'poll?channel=chat:a&since=1&epoch=abcdefghijklmnopqrstuvwxyz'));
+  assert.deepEqual([foreign.recovered, foreign.publications], [false, []]);
   assert.equal(lost.recovered, false);
   assert.equal(lost.offset, 1);
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });

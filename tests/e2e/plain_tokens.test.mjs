@@ -162,6 +162,17 @@ test('polls: by the user of the connection token, by its channels, by a subscrip
   assert.deepEqual(JSON.parse(waiting.text).publications[0].data, { n: 1 });
 });
 
+test('a backend ends a poll with a code of its own -> an answer, and the node lives', { timeout: 30000 }, async (t) => {
+  const broker = await startBroker(t, { config: CONFIG });
+  const headers = { authorization: `Bearer ${await sign({ sub: '42' })}` };
+  const waiting = request(t, address(broker.port, 'poll?channel=chat:a'), { headers });
+  await until('it waits', async () => (await broker.api.call('info', {})).nodes[0].num_subs === 1);
+  await broker.api.call('disconnect', { user: '42', disconnect: { code: 4001, reason: 'go' } });
+  await waiting.ended;
+  assert.equal(waiting.status, 503);
+  assert.equal((await broker.health()).status, 200);
+});
+
 test('a connection that expires ends; the page comes back with a new token and its last id', { timeout: 30000 }, async (t) => {
   const config = { ...CONFIG, client: { ...CONFIG.client, expired_close_delay: '0s' } };
   const broker = await startBroker(t, { config });

@@ -323,6 +323,16 @@ test('ping unanswered -> disconnect 3012; answered -> stays', { timeout: 60000 }
   await good.call('subscribe', { channel: 'chat:still-there' });
 });
 
+test('connect that waits for its subscriptions, long stale_close_delay -> pings come in time', { timeout: 60000 }, async (t) => {
+  const broker = await startBroker(t, {
+    config: { client: { ping_interval: '1s', pong_timeout: '500ms', stale_close_delay: '300s' } },
+  });
+  const client = await openRaw(t, broker.url);
+  const { subs } = await client.call('connect', { subs: { 'chat:a': {} } });
+  assert.deepEqual(Object.keys(subs), ['chat:a']);
+  await until('two pings', () => client.pings >= 2);
+});
+
 test('cf_ws_frame_ping_pong -> pings are WebSocket frames; who does not answer them gets 3012', { timeout: 60000 }, async (t) => {
   const broker = await startBroker(t, {
     config: { client: { ping_interval: '1s', pong_timeout: '500ms' }, uni_websocket: { enabled: true } },

@@ -60,6 +60,7 @@ async function start(t) {
     config: {
       engine: { type: 'redis', redis: { address: redis.address, io_timeout: '500ms' } },
       prometheus: { enabled: true },
+      holdfast: { redis_probe_interval: '500ms' },
     },
   });
   const subscriber = await startSubscriber(t, broker.url, CHANNEL);
@@ -89,6 +90,15 @@ test('Redis hangs -> neither connected nor ready, for longer and longer, until i
   assert.match(seen.reason, /redis/i);
   await until('a second of it', async () => (await look(broker)).gauges.seconds >= 1);
   redis.resume();
+  await serves(broker, subscriber, 2);
+});
+
+test('the primary becomes a replica, and nobody publishes -> neither connected nor ready, READONLY', { timeout: 60000 }, async (t) => {
+  const { redis, broker, subscriber } = await start(t);
+  await redis.command('REPLICAOF', '127.0.0.1', '1');
+  const seen = await becomes(broker, 'a replica', { ready: false, connected: false });
+  assert.match(seen.reason, /READONLY/);
+  await redis.command('REPLICAOF', 'NO', 'ONE');
   await serves(broker, subscriber, 2);
 });
 

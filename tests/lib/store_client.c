@@ -39,11 +39,11 @@ static void see(struct hf_store_client *client, struct hf_bytes channel,
     seen->publication = publication != NULL ? hf_publication_ref(publication) : NULL;
 }
 
-static void on_connected(void *context, uint64_t life, uint64_t admitted_life)
+static void on_connected(void *context, uint64_t life, const struct hf_lives *admitted)
 {
     struct hf_store_client *client = context;
     client->life = life;
-    client->admitted_life = admitted_life;
+    client->admitted = *admitted;
     if (!client->keeps_fence)
         client->store->ops->admit(client->store, life);
     client->connects++;

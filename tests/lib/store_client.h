@@ -24,8 +24,9 @@ struct hf_store_client {
     struct event_base *base;
     struct hf_store *store;
     unsigned connects, disconnects;
-    uint64_t life, admitted_life; /* of the last on_connected */
-    bool keeps_fence;             /* set by the test: it admits lives itself */
+    uint64_t life; /* of the last on_connected */
+    struct hf_lives admitted;
+    bool keeps_fence; /* set by the test: it admits lives itself */
     char last_reason[160];
     struct hf_seen *seen;
     size_t seen_count, seen_capacity;

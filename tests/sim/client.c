@@ -48,6 +48,19 @@ static bool must_remember(const struct client *client)
            stream->emptied < client->place.number;
 }
 
+/* Whether the client's last publication must not be gone without its being told: a living node
+ * knows of it, and this one does, or could by now. */
+static bool must_follow(const struct client *client)
+{
+    const struct sim *sim = client->sim;
+    const struct model_publication *last = &sim->store.publications[client->place.number];
+    if (last->seen_by == 0) {
+        return must_remember(client);
+    }
+    return !last->is_orphan || client->node->fence.life >= last->found_life ||
+           sim->world.now_ms > last->found_ms + DEAF_MS + STALE_MS;
+}
+
 void client_process(struct client *client, const struct hf_publication *publication)
 {
     struct sim *sim = client->sim;
@@ -64,8 +77,7 @@ void client_process(struct client *client, const struct hf_publication *publicat
     }
     const struct model_publication *publications = sim->store.publications;
     bool follows = place.number == 0 || publications[number].behind == place.number;
-    bool must_follow = publications[place.number].seen_by != 0 || must_remember(client);
-    if (!follows && !must_follow) {
+    if (!follows && !must_follow(client)) {
         sim->report->unwitnessed++;
     } else if (!follows) {
         violate(sim, "V2",

@@ -73,10 +73,11 @@ static void store_down(struct sim *sim)
                0);
 }
 
-static void come_back_as(struct sim *sim, const struct model_stream *streams, uint64_t noted_life)
+static void come_back_as(struct sim *sim, const struct model_stream *streams,
+                         const struct hf_lives *noted)
 {
     store_down(sim);
-    sim->noted_life = noted_life;
+    sim->noted = *noted;
     for (unsigned i = 0; i < MODEL_CHANNELS; i++) {
         model_go_back(&sim->store, i, &streams[i]);
         model_note_line(&sim->store, i, sim->world.now_ms, false);
@@ -90,7 +91,7 @@ static void act_replicate(void *subject, uint64_t number)
     (void)number;
     if (!sim->is_quiet) {
         memcpy(sim->replica, sim->store.streams, sizeof sim->replica);
-        sim->replica_life = sim->noted_life;
+        sim->replica_noted = sim->noted;
         world_plan(&sim->world, 20 + world_below(&sim->world, 400), act_replicate, sim, 0);
     }
 }
@@ -115,9 +116,10 @@ static void fault_restart(struct sim *sim, struct node *node)
 static void fault_lose_all(struct sim *sim, struct node *node)
 {
     static const struct model_stream nothing[MODEL_CHANNELS];
+    static const struct hf_lives none;
     (void)node;
     tell(sim, "the store loses everything");
-    come_back_as(sim, nothing, 0);
+    come_back_as(sim, nothing, &none);
 }
 
 static void fault_snapshot(struct sim *sim, struct node *node)
@@ -125,7 +127,7 @@ static void fault_snapshot(struct sim *sim, struct node *node)
     (void)node;
     tell(sim, "the store is saved");
     memcpy(sim->snapshot, sim->store.streams, sizeof sim->snapshot);
-    sim->snapshot_life = sim->noted_life;
+    sim->snapshot_noted = sim->noted;
 }
 
 static void fault_go_back(struct sim *sim, struct node *node)
@@ -133,7 +135,7 @@ static void fault_go_back(struct sim *sim, struct node *node)
     (void)node;
     tell(sim, "the store comes back as it was");
     sim->report->rollbacks++;
-    come_back_as(sim, sim->snapshot, sim->snapshot_life);
+    come_back_as(sim, sim->snapshot, &sim->snapshot_noted);
 }
 
 static void fault_fail_over(struct sim *sim, struct node *node)
@@ -141,7 +143,7 @@ static void fault_fail_over(struct sim *sim, struct node *node)
     (void)node;
     tell(sim, "a replica that lagged takes over");
     sim->report->rollbacks++;
-    come_back_as(sim, sim->replica, sim->replica_life);
+    come_back_as(sim, sim->replica, &sim->replica_noted);
 }
 
 /* --- the nodes' and clients' faults ------------------------------------------------------------
@@ -177,6 +179,29 @@ static void fault_blackout(struct sim *sim, struct node *node)
         }
     }
     fault_fail_over(sim, node);
+}
+
+static void act_fail_over(void *subject, uint64_t number)
+{
+    struct sim *sim = subject;
+    (void)number;
+    if (sim->is_store_up && !sim->is_quiet) {
+        fault_fail_over(sim, NULL);
+    }
+}
+
+/* A node starts while another one, which may know what is about to be lost, cannot be heard. */
+static void fault_newborn(struct sim *sim, struct node *node)
+{
+    struct node *other = &sim->nodes[(node->index + 1) % NODES];
+    tell(sim, "node %u is cut off while another one starts", node->index);
+    node_cut(node, world_likely(&sim->world, 50));
+    if (other->is_alive) {
+        tell(sim, "node %u crashes", other->index);
+        node_stop(other);
+        world_plan(&sim->world, world_below(&sim->world, 100), act_start, other, 0);
+    }
+    world_plan(&sim->world, world_below(&sim->world, 1500), act_fail_over, sim, 0);
 }
 
 static void fault_stall(struct sim *sim, struct node *node)
@@ -232,6 +257,7 @@ static const struct {
     {fault_restart, 3, true, false},  {fault_lose_all, 1, true, false},
     {fault_snapshot, 3, true, false}, {fault_go_back, 3, true, true},
     {fault_fail_over, 3, true, true}, {fault_blackout, 2, true, true},
+    {fault_newborn, 4, true, true},
 };
 #define FAULTS (sizeof faults / sizeof faults[0])
 
@@ -295,7 +321,8 @@ void faults_start(struct sim *sim)
     draw_weather(sim);
     draw_config(sim);
     for (unsigned i = 0; i < FAULTS; i++) {
-        if (faults[i].strike == fault_blackout && !sim->options->with_blackouts) {
+        bool is_extra = faults[i].strike == fault_blackout || faults[i].strike == fault_newborn;
+        if (is_extra && !sim->options->with_blackouts) {
             continue;
         }
         bool is_possible = world_likely(&sim->world, 65);

@@ -1,5 +1,5 @@
 /* Runs simulated histories: sim [--histories N] [--seed S] [--first] [--without-rollbacks]
- * [--blackouts] [--verbose]
+ * [--blackouts | --without-blackouts] [--verbose]
  *
  * A violation, or an assertion that fails, prints its seed; `sim --seed S --verbose` tells that
  * history again, word for word. */
@@ -15,12 +15,14 @@
 
 static const char usage[] =
     "usage: sim [--histories N] [--seed S] [--first] [--without-rollbacks]\n"
-    "           [--blackouts] [--verbose]\n"
+    "           [--blackouts | --without-blackouts] [--verbose]\n"
     "  --histories N        how many, with seeds S, S+1, ... (1000)\n"
     "  --seed S             the first seed (1); alone, only that history\n"
     "  --first              end with the first violation\n"
     "  --without-rollbacks  the store never comes back as it was before\n"
-    "  --blackouts          all nodes may crash when the store loses something\n"
+    "  --blackouts          in every history all nodes may crash when the store loses something,\n"
+    "                       and one may start then (else in those with an odd seed)\n"
+    "  --without-blackouts  ... in none\n"
     "  --verbose            tell what happens\n";
 
 static volatile uint64_t present_seed;
@@ -48,7 +50,10 @@ static void add(struct sim_report *sum, const struct sim_report *report)
     sum->unwitnessed += report->unwitnessed;
 }
 
-static int run(struct sim_options options, uint64_t histories, uint64_t violations_max)
+enum blackouts { BLACKOUTS_HALF, BLACKOUTS_ALWAYS, BLACKOUTS_NEVER };
+
+static int run(struct sim_options options, enum blackouts blackouts, uint64_t histories,
+               uint64_t violations_max)
 {
     struct sim_report sum = {0};
     time_t started = time(NULL);
@@ -56,6 +61,8 @@ static int run(struct sim_options options, uint64_t histories, uint64_t violatio
     for (uint64_t i = 0; i < histories; i++, options.seed++) {
         struct sim_report report;
         present_seed = options.seed;
+        options.with_blackouts =
+            blackouts == BLACKOUTS_HALF ? options.seed % 2 == 1 : blackouts == BLACKOUTS_ALWAYS;
         sim_run(&options, &report);
         add(&sum, &report);
         if (report.violation != NULL) {
@@ -83,11 +90,13 @@ int main(int argc, char **argv)
         {"first", no_argument, NULL, 'f'},
         {"without-rollbacks", no_argument, NULL, 'w'},
         {"blackouts", no_argument, NULL, 'b'},
+        {"without-blackouts", no_argument, NULL, 'B'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
     struct sim_options options = {.seed = 1, .with_rollbacks = true};
+    enum blackouts blackouts = BLACKOUTS_HALF;
     uint64_t histories = 0, violations_max = 5;
     bool has_seed = false;
     int option;
@@ -107,7 +116,10 @@ int main(int argc, char **argv)
             options.with_rollbacks = false;
             break;
         case 'b':
-            options.with_blackouts = true;
+            blackouts = BLACKOUTS_ALWAYS;
+            break;
+        case 'B':
+            blackouts = BLACKOUTS_NEVER;
             break;
         case 'v':
             options.is_verbose = true;
@@ -118,5 +130,5 @@ int main(int argc, char **argv)
         }
     }
     signal(SIGABRT, on_abort);
-    return run(options, histories > 0 ? histories : has_seed ? 1 : 1000, violations_max);
+    return run(options, blackouts, histories > 0 ? histories : has_seed ? 1 : 1000, violations_max);
 }

@@ -192,6 +192,7 @@ void model_note_line(struct model_store *store, unsigned channel, uint64_t now_m
             publication->left_ms = 0;
         } else if (publication->channel == channel && publication->left_ms == 0) {
             publication->left_ms = now_ms;
+            publication->is_orphan |= publication->seen_by == 0;
             publication->left_to_ghost = by_ghost;
         }
     }

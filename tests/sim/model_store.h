@@ -32,6 +32,9 @@ struct model_publication {
     uint64_t left_ms;            /* when the stream ceased to go through it; 0: it does */
     bool left_to_ghost;          /* ... because one mended that the others took for dead */
     uint8_t seen_by;             /* bit per node that has heard or read it, and lives */
+    bool is_orphan;              /* the stream left it once when no living node had seen it */
+    uint64_t found_ms;           /* ... and one saw it again then, with the store's old data, */
+    uint64_t found_life;         /* in this life */
     bool is_on_line;             /* scratch of mark_line */
 };
 

@@ -17,10 +17,16 @@ struct hf_bytes channel_name(unsigned channel)
 
 void node_sees(struct node *node, const struct hf_publication *publication)
 {
-    if (!node->is_ghost) {
-        node->sim->store.publications[model_number(publication)].seen_by |=
-            (uint8_t)(1u << node->index);
+    struct sim *sim = node->sim;
+    struct model_publication *seen = &sim->store.publications[model_number(publication)];
+    if (node->is_ghost) {
+        return;
     }
+    if (seen->seen_by == 0) {
+        seen->found_ms = sim->world.now_ms;
+        seen->found_life = sim->store_life;
+    }
+    seen->seen_by |= (uint8_t)(1u << node->index);
 }
 
 /* What it knows is not known to a living node any more. */
@@ -118,7 +124,7 @@ void node_end_turn(struct node *node)
     bool is_open = hf_fence_is_open(&node->fence, now_ms);
     node->admitted = is_open ? node->fence.life : node->admitted;
     if (is_open && !node->has_admitted && node->fence.life == sim->store_life && can_say) {
-        sim->noted_life = sim->store_life;
+        hf_lives_admit(&sim->noted, sim->store_life);
         node->has_admitted = true;
     }
     show_fence(node, is_open);
@@ -159,12 +165,13 @@ static void act_connect(void *subject, uint64_t life)
     node->believed = ++node->pubsub;
     memset(node->is_subscribed, 0, sizeof node->is_subscribed);
     tell(sim, "node %u connects to life %u, admitted was %u", node->index,
-         (unsigned)sim->store_life, (unsigned)sim->noted_life);
+         (unsigned)sim->store_life, (unsigned)hf_lives_newest(&sim->noted));
     node->has_admitted = false;
-    hf_fence_connected(&node->fence, sim->store_life, sim->noted_life, now_ms);
+    const struct hf_lives admitted = sim->noted;
+    hf_fence_connected(&node->fence, sim->store_life, hf_lives_newest(&admitted), now_ms);
     node_end_turn(node);
     requests_note_life(sim);
-    hf_core_connected(node->core, sim->store_life);
+    hf_core_connected(node->core, sim->store_life, &admitted);
     node_end_turn(node);
 }
 

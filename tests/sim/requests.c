@@ -96,7 +96,9 @@ static void carry_out_mend(struct open_read *read)
 
 void requests_note_life(struct sim *sim)
 {
-    sim->noted_life = sim->noted_life == 0 ? sim->store_life : sim->noted_life;
+    if (sim->noted.count == 0) {
+        hf_lives_admit(&sim->noted, sim->store_life);
+    }
 }
 
 static void carry_out(struct open_read *read)
@@ -112,7 +114,7 @@ static void carry_out(struct open_read *read)
          "node %u reads channel %u from %" PRIu64 "-%" PRIu64 ": top %" PRIu64 "-%" PRIu64,
          read->node->index, read->channel, read->read.since.epoch, read->read.since.offset,
          read->result.top.epoch, read->result.top.offset);
-    read->result.admitted_life = read->read.proves ? read->sim->noted_life : 0;
+    read->result.admitted_life = read->read.proves ? hf_lives_newest(&read->sim->noted) : 0;
 }
 
 /* --- reads and mends ---------------------------------------------------------------------------

@@ -11,7 +11,8 @@
  *   V1  offsets of one epoch come one after the other, without gap or repeat
  *   V2  each publication was written behind the one that the client had last (so `recovered` and
  *       live delivery follow one line, even when offsets were given twice), as long as a node
- *       lives that has seen what the store lost
+ *       lives that has seen what the store lost; what was lost when there was none, and comes back
+ *       with the store's old data, counts from when all nodes can have noticed that
  *   V3  when all is well, every client comes to the top of its stream: nobody is left behind;
  *       unless messages vanished, without any further publication
  *   V4  every subscribe is answered, in time
@@ -34,7 +35,8 @@
 struct sim_options {
     uint64_t seed;
     bool with_rollbacks; /* the store may come back as it was before */
-    bool with_blackouts; /* all nodes may crash when it does: nobody is left who knows */
+    bool with_blackouts; /* all nodes may crash when it does, so that nobody is left who knows; or
+                            one is cut off while another one starts */
     bool is_verbose;     /* tell the story */
 };
 

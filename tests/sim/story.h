@@ -109,9 +109,9 @@ struct sim {
     struct model_stream replica[MODEL_CHANNELS];  /* what a fail-over promotes */
     bool is_store_up;
     uint64_t store_life; /* counts its processes */
-    /* the life that was admitted last (or is the first), as the store, its snapshot and its replica
-     * have it */
-    uint64_t noted_life, snapshot_life, replica_life;
+    /* the lives that were admitted (the first one without that), as the store, its snapshot and its
+     * replica have them */
+    struct hf_lives noted, snapshot_noted, replica_noted;
     struct node nodes[NODES];
     struct client clients[CLIENTS];
     uint64_t open_subscribes, open_publishes;

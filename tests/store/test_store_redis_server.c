@@ -294,7 +294,7 @@ static void missing_permission_fails_the_request_and_is_logged(void **state)
 static void life_that_was_admitted_last_is_told_on_connecting(void **state)
 {
     struct hf_redis_world *world = hf_redis_world_connected(state);
-    assert_int_equal(world->node.admitted_life, 0); /* nothing was there to lose */
+    assert_int_equal(world->node.admitted.count, 0); /* nothing was there to lose */
     hf_redis_world_publish(&world->node, "a", "x");
     char noted[17];
     snprintf(noted, sizeof noted, "%llx", (unsigned long long)world->node.life);
@@ -308,13 +308,90 @@ static void life_that_was_admitted_last_is_told_on_connecting(void **state)
     hf_redis_server_restart(world->server);
     assert_true(hf_store_client_wait_connects(&world->node, 2));
     assert_true(world->node.life != first);
-    assert_true(world->node.admitted_life == first);
+    assert_true(hf_lives_newest(&world->node.admitted) == first);
     world->node.store->ops->admit(world->node.store, world->node.life);
     hf_redis_world_publish(&world->node, "a", "y"); /* goes out behind it */
     hf_store_client_close(&world->node);
     hf_store_client_open(&world->node);
     assert_true(hf_store_client_wait_connects(&world->node, 3));
-    assert_true(world->node.admitted_life == world->node.life);
+    assert_int_equal(world->node.admitted.count, 2);
+    assert_true(world->node.admitted.lives[0] == world->node.life);
+    assert_true(world->node.admitted.lives[1] == first);
+}
+
+/* Redis is killed, starts with what it saved last, and the node sees what is left. */
+static void lose_what_was_not_saved(struct hf_redis_world *world, unsigned connects)
+{
+    hf_redis_server_kill(world->server);
+    hf_redis_server_restart(world->server);
+    assert_true(hf_store_client_wait_connects(&world->node, connects));
+}
+
+static void life_that_was_admitted_after_the_data_was_saved_is_missing_from_it(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    hf_redis_world_publish(&world->node, "a", "1");
+    const uint64_t first = world->node.life;
+    hf_redis_server_do(world->server, "SAVE");
+    lose_what_was_not_saved(world, 2);
+    const uint64_t second = world->node.life;
+    hf_redis_world_publish(&world->node, "a", "2");
+    lose_what_was_not_saved(world, 3);
+    assert_false(hf_lives_lack(&world->node.admitted, first));
+    assert_true(hf_lives_lack(&world->node.admitted, second));
+    hf_redis_world_publish(&world->node, "a", "3");
+    hf_redis_server_do(world->server, "SAVE");
+    const uint64_t third = world->node.life;
+    lose_what_was_not_saved(world, 4);
+    assert_int_equal(world->node.admitted.count, 2);
+    assert_true(world->node.admitted.lives[0] == third);
+    assert_true(world->node.admitted.lives[1] == first);
+}
+
+static void nodes_that_admit_the_same_life_note_it_once(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    hf_redis_world_publish(&world->node, "a", "1");
+    hf_redis_server_do(world->server, "SAVE");
+    hf_store_client_init(&world->other, hf_redis_server_tcp(world->server));
+    hf_store_client_connect(&world->other);
+    hf_redis_server_kill(world->server);
+    hf_redis_server_restart(world->server);
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+    assert_true(hf_store_client_wait_connects(&world->other, 2));
+    hf_redis_world_publish(&world->node, "a", "2");
+    hf_redis_world_publish(&world->other, "a", "3");
+    hf_store_client_close(&world->other);
+    hf_store_client_open(&world->other);
+    assert_true(hf_store_client_wait_connects(&world->other, 3));
+    assert_int_equal(world->other.admitted.count, 2);
+    assert_true(world->other.admitted.lives[0] == world->node.life);
+}
+
+/* Neither a list that is cut short nor one that cannot be read says that anything is missing. */
+static void lives_that_are_not_known_are_not_missing(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    hf_redis_server_do(world->server, "SET holdfast:life 22_11");
+    hf_store_client_close(&world->node);
+    hf_store_client_open(&world->node);
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+    assert_true(world->node.admitted.lives[0] == 0x22);
+    assert_false(hf_lives_lack(&world->node.admitted, 0x33));
+    redisReply *reply = hf_redis_server_command(world->server, "SET holdfast:life %s",
+                                                "10 f e d c b a 9 8 7 6 5 4 3 2 1");
+    freeReplyObject(reply);
+    hf_store_client_close(&world->node);
+    hf_store_client_open(&world->node);
+    assert_true(hf_store_client_wait_connects(&world->node, 3));
+    assert_int_equal(world->node.admitted.count, HF_LIVES_MAX);
+    hf_redis_world_publish(&world->node, "a", "x"); /* 1 goes */
+    char noted[80];
+    snprintf(noted, sizeof noted, "%llx 10 f e d c b a 9 8 7 6 5 4 3 2",
+             (unsigned long long)world->node.life);
+    reply = hf_redis_server_command(world->server, "GET holdfast:life");
+    assert_string_equal(reply->str, noted);
+    freeReplyObject(reply);
 }
 
 static void life_that_answers_a_read_is_told_and_no_other_is_mended(void **state)
@@ -448,6 +525,9 @@ int main(void)
         CASE(password_and_user_are_used_and_never_shown),
         CASE(missing_permission_fails_the_request_and_is_logged),
         CASE(life_that_was_admitted_last_is_told_on_connecting),
+        CASE(life_that_was_admitted_after_the_data_was_saved_is_missing_from_it),
+        CASE(nodes_that_admit_the_same_life_note_it_once),
+        CASE(lives_that_are_not_known_are_not_missing),
         CASE(life_that_answers_a_read_is_told_and_no_other_is_mended),
         CASE(life_is_noted_before_the_first_stream_is_made),
         CASE(life_that_redis_refused_to_note_is_noted_before_the_next_publication),

@@ -52,6 +52,8 @@ struct hf_redis_config {
     const char *client_name;     /* CLIENT SETNAME; NULL: none */
     uint32_t connect_timeout_ms; /* 0: 1000 */
     uint32_t io_timeout_ms; /* a command unanswered for so long breaks the connection; 0: 4000 */
+    uint32_t probe_interval_ms; /* how often Redis has to prove that it delivers, and is asked
+                                   whether it still is a primary; 0: 5000 */
 };
 
 #define HF_NODE_NAME_MAX 64

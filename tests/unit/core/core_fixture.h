@@ -37,6 +37,7 @@ struct core_fixture {
     uint64_t now_ms;
     uint64_t life;                             /* the store's */
     uint64_t admitted_life;                    /* as reads show it */
+    struct hf_lives lives;                     /* ... and as it tells on connecting */
     struct hf_stream *reads[FIXTURE_OPEN_MAX]; /* open, first come first */
     struct hf_core_read asked[FIXTURE_OPEN_MAX];
     size_t reads_open;
@@ -198,6 +199,7 @@ static inline void fixture_init(struct core_fixture *fixture)
     memset(fixture, 0, sizeof *fixture);
     fixture->now_ms = 1000;
     fixture->life = 1;
+    hf_lives_admit(&fixture->lives, fixture->life);
     fixture->config = (struct hf_core_config){
         .linger_ms = 10000,
         .lingering_streams_max = 10,
@@ -326,7 +328,7 @@ static inline void listening(struct core_fixture *fixture, const char *channel)
 
 static inline void connect_store(struct core_fixture *fixture)
 {
-    hf_core_connected(fixture->core, fixture->life);
+    hf_core_connected(fixture->core, fixture->life, &fixture->lives);
 }
 
 /* --- the subscribers' side -------------------------------------------------------------------- */

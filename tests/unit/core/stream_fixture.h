@@ -24,7 +24,7 @@ static inline void reconnect(bool is_same_store)
 {
     hf_core_disconnected(fx.core);
     fx.life += !is_same_store;
-    hf_core_connected(fx.core, fx.life);
+    connect_store(&fx);
     listening(&fx, "ch");
 }
 

@@ -428,7 +428,7 @@ static void a_history_wanted_before_the_stream_listens_is_found_then(void **stat
     recover(&fx, v, "r", 7, 5);
     expect(&fx, "listen ch\n");
     listening(&fx, "ch");
-    expect(&fx, "read ch after 7:5\n");
+    expect(&fx, "read ch from 7:5\n");
 }
 
 static void without_another_watch_the_options_are_those_of_the_new_one(void **state)

@@ -578,7 +578,7 @@ static void the_first_read_starts_where_the_oldest_waiter_left_off(void **state)
     recover(&fx, w, "foreign", HF_EPOCH_FOREIGN, 0);
     subscribe(&fx, w, "fresh");
     listening(&fx, "ch");
-    expect(&fx, "read ch after 7:3\n");
+    expect(&fx, "read ch from 7:3\n");
     read_gives(&fx, 7, 6, 4, 6);
     expect(&fx, "answer b recovered 7:6 of 7:6 5-6 live\nanswer a recovered 7:6 of 7:6 4-6 live\n"
                 "answer stale top 7:6 live\nanswer foreign top 7:6 live\n"
@@ -594,7 +594,7 @@ static void a_first_page_that_does_not_reach_the_top_is_served_and_followed(void
     recover(&fx, w, "near", 7, 8);
     listening(&fx, "ch");
     read_gives(&fx, 7, 9, 3, 6);
-    expect(&fx, "read ch after 7:2\nanswer r recovered 7:6 of 7:9 3-6\nread ch from 7:9\n");
+    expect(&fx, "read ch from 7:2\nanswer r recovered 7:6 of 7:9 3-6\nread ch from 7:9\n");
     read_gives(&fx, 7, 9, 9, 9);
     expect(&fx, "read ch after 7:8\n");
     hear(&fx, "ch", 7, 10);

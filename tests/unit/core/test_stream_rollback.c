@@ -316,7 +316,7 @@ static void a_read_that_another_life_answered_makes_nobody_forget(void **state)
     unwatch(&fx, w);
     wait_ms(&fx, 1);
     forget_log();
-    hf_core_connected(fx.core, fx.life);
+    connect_store(&fx);
     expect(&fx, "read ch from 7:8\n"); /* not 7:9, where the store would be right */
     read_gives_other(&fx, 7, 9, 8, 9, "other");
     expect(&fx, "mend ch at 7:9 anew\n");
@@ -332,7 +332,7 @@ static void a_read_that_another_life_answered_counts_if_it_shows_what_we_know(vo
     fx.life++;
     read_gives(&fx, 7, 11, 8, 11);
     fx.life++;
-    hf_core_connected(fx.core, fx.life);
+    connect_store(&fx);
     listening(&fx, "ch");
     forget_log();
     read_gives(&fx, 7, 10, 8, 10); /* it has lost 7:11 */
@@ -349,7 +349,7 @@ static void a_read_that_a_life_answered_of_which_we_are_not_told_is_repeated(voi
     read_gives_other(&fx, 7, 8, 7, 8, "other");
     expect(&fx, "");
     hf_core_disconnected(fx.core);
-    hf_core_connected(fx.core, fx.life);
+    connect_store(&fx);
     listening(&fx, "ch");
     expect(&fx, "listen ch\nread ch from 7:8\n");
     read_gives_other(&fx, 7, 8, 8, 8, "other");
@@ -517,6 +517,229 @@ static void a_place_taken_over_where_we_know_the_publication_needs_no_look(void 
     expect(&fx, "mend ch at 7:20 anew\n");
 }
 
+/* Nobody had followed the stream, and the one who comes has all of it. */
+static void the_top_at_which_the_first_subscriber_is_is_known_with_its_publication(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    connect_store(&fx);
+    struct hf_core_watch *w = watch(&fx, "ch", "w");
+    recover(&fx, w, "r", 7, 8);
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 8, 8, 8);
+    expect(&fx, "listen ch\nread ch from 7:8\nanswer r recovered 7:8 of 7:8 live\n");
+    reconnect(false);
+    forget_log();
+    read_gives_other(&fx, 7, 8, 8, 8, "other");
+    expect(&fx, "mend ch at 7:8 anew\n");
+}
+
+/* --- evidence beyond the place, and lives ----------------------------------------------------- */
+
+static void acknowledge(uint64_t epoch, uint64_t offset)
+{
+    const struct hf_publication_fields fields = {.data = fixture_bytes("same")};
+    hf_core_published(fx.core, fixture_bytes("ch"), &fixture_history,
+                      (struct hf_position){epoch, offset}, &fields);
+}
+
+/* The next life of the store, which answers the read that is open before we are told of it. */
+static void be_answered_by_another_life(uint64_t epoch, uint64_t top, uint64_t first, uint64_t last)
+{
+    fx.life++;
+    read_gives(&fx, epoch, top, first, last);
+    forget_log();
+}
+
+static void what_was_acknowledged_beyond_the_page_is_asked_for_before_the_place(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    acknowledge(7, 20);
+    reconnect(false);
+    expect(&fx, "listen ch\nread ch from 7:20\n");
+    assert_false(hf_core_is_checked(fx.core));
+    read_gives(&fx, 7, 20, 20, 20);
+    expect(&fx, "read ch from 7:8\n");
+    assert_false(hf_core_is_checked(fx.core));
+    read_gives(&fx, 7, 20, 8, 12);
+    assert_true(hf_core_is_checked(fx.core));
+    expect(&fx, "deliver w 7:9\ndeliver w 7:10\ndeliver w 7:11\ndeliver w 7:12\nread ch from "
+                "7:12\n");
+}
+
+static void what_was_acknowledged_beyond_the_page_and_is_another_now_gets_a_new_epoch(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    acknowledge(7, 20);
+    reconnect(false);
+    read_gives_other(&fx, 7, 20, 20, 20, "other");
+    expect(&fx, "listen ch\nread ch from 7:20\nmend ch at 7:20 anew\n");
+}
+
+/* Our 7:8 is trimmed away in what it shows, so nobody can tell whether that is written behind it.
+ */
+static void what_a_life_showed_that_nobody_has_met_is_asked_for_in_the_next(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_live(&fx, 7, 8);
+    recover(&fx, w, "r", 7, 6);
+    be_answered_by_another_life(7, 14, 11, 14);
+    reconnect(false);
+    expect(&fx, "listen ch\nread ch from 7:14\n");
+    read_gives(&fx, 7, 10, 0, 0); /* it has lost that, and nothing that we had before */
+    expect(&fx, "mend ch at 7:10 anew\n");
+}
+
+static void what_a_life_showed_and_the_next_one_has_is_of_our_line(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_live(&fx, 7, 8);
+    recover(&fx, w, "r", 7, 6);
+    be_answered_by_another_life(7, 12, 11, 12);
+    reconnect(false);
+    read_gives(&fx, 7, 12, 12, 12);
+    read_gives(&fx, 7, 12, 8, 10);
+    expect(&fx, "listen ch\nread ch from 7:12\nread ch from 7:8\n"
+                "deliver w 7:9\ndeliver w 7:10\nread ch from 7:10\n");
+    reconnect(false); /* the page before did not reach it, but we know it now */
+    read_gives(&fx, 7, 10, 10, 10);
+    forget_log();
+    read_gives(&fx, 7, 11, 0, 0);
+    expect(&fx, "mend ch at 7:11 anew\n");
+}
+
+static void what_a_life_showed_of_a_stream_that_was_empty_is_of_our_line(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_live(&fx, 7, 0);
+    recover(&fx, w, "r", 7, 2); /* is ahead of us */
+    be_answered_by_another_life(7, 3, 1, 3);
+    reconnect(false);
+    expect(&fx, "listen ch\nread ch from 7:3\n");
+    read_gives(&fx, 7, 2, 0, 0);
+    expect(&fx, "mend ch at 7:2 anew\n");
+}
+
+static void what_a_life_showed_is_kept_when_nobody_follows_the_stream_any_more(void **state)
+{
+    (void)state;
+    fx.config.linger_ms = 0;
+    struct hf_core_watch *w = start_live(&fx, 7, 8);
+    recover(&fx, w, "r", 7, 6);
+    hf_core_disconnected(fx.core);
+    be_answered_by_another_life(7, 14, 11, 14);
+    unwatch(&fx, w);
+    wait_ms(&fx, 1);
+    assert_int_equal(counters(&fx)->lingering, 0);
+    forget_log();
+    fx.life++;
+    connect_store(&fx);
+    expect(&fx, "read ch from 7:14\n");
+    assert_false(hf_core_is_checked(fx.core));
+    read_gives(&fx, 7, 14, 14, 14);
+    read_gives(&fx, 7, 14, 11, 14);
+    expect(&fx, "read ch from 7:8\n");
+    assert_true(hf_core_is_checked(fx.core));
+    assert_int_equal(counters(&fx)->streams, 0);
+    assert_int_equal(counters(&fx)->witnesses, 0);
+}
+
+/* 7:8 was heard in life 1, and its entry has expired; the store that comes back is level. */
+static void a_level_store_that_knows_the_life_of_our_newest_is_believed(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    fx.lives = (struct hf_lives){2, {9, 1}};
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 8, 0, 0);
+    expect(&fx, "");
+    assert_true(hf_core_is_checked(fx.core));
+}
+
+static void a_level_store_that_does_not_know_the_life_of_our_newest_has_another(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    fx.lives = (struct hf_lives){1, {9}};
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 8, 0, 0);
+    expect(&fx, "mend ch at 7:8 anew\n");
+}
+
+static void lives_that_were_dropped_from_the_list_prove_nothing(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    for (uint64_t life = 10; life < 10 + HF_LIVES_MAX; life++) {
+        hf_lives_admit(&fx.lives, life);
+    }
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 8, 0, 0);
+    expect(&fx, "");
+    assert_true(hf_core_is_checked(fx.core));
+}
+
+static void a_place_that_was_only_read_is_of_no_known_life(void **state)
+{
+    (void)state;
+    start_live(&fx, 7, 8);
+    fx.lives = (struct hf_lives){1, {9}};
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 8, 0, 0);
+    expect(&fx, "");
+}
+
+/* It was lost, and another node has written it back into the life after. */
+static void what_was_written_back_is_of_no_known_life_any_more(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    fx.lives = (struct hf_lives){1, {9}};
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 8, 8, 8);
+    expect(&fx, "");
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 8, 0, 0);
+    expect(&fx, "");
+    assert_int_equal(counters(&fx)->epochs_rotated, 0);
+}
+
+static void what_was_acknowledged_in_a_life_that_the_store_does_not_know_is_lost(void **state)
+{
+    (void)state;
+    start_live_with_tail();
+    acknowledge(7, 9);
+    fx.lives = (struct hf_lives){0};
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 9, 0, 0);
+    expect(&fx, "mend ch at 7:9 anew\n");
+}
+
+static void a_witness_knows_the_life_too(void **state)
+{
+    (void)state;
+    fx.config.witnesses_max = 4;
+    fixture_start(&fx);
+    connect_store(&fx);
+    acknowledge(7, 9);
+    hf_core_disconnected(fx.core);
+    fx.lives = (struct hf_lives){1, {9}};
+    fx.life++;
+    connect_store(&fx);
+    expect(&fx, "read ch from 7:9\n");
+    read_gives(&fx, 7, 9, 0, 0);
+    expect(&fx, "mend ch at 7:9 anew\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -554,6 +777,20 @@ int main(void)
         TEST(a_place_taken_over_without_its_publication_is_told_apart_all_the_same),
         TEST(a_place_left_behind_while_it_is_looked_at_is_not_looked_at_again),
         TEST(a_place_taken_over_where_we_know_the_publication_needs_no_look),
+        TEST(the_top_at_which_the_first_subscriber_is_is_known_with_its_publication),
+        TEST(what_was_acknowledged_beyond_the_page_is_asked_for_before_the_place),
+        TEST(what_was_acknowledged_beyond_the_page_and_is_another_now_gets_a_new_epoch),
+        TEST(what_a_life_showed_that_nobody_has_met_is_asked_for_in_the_next),
+        TEST(what_a_life_showed_and_the_next_one_has_is_of_our_line),
+        TEST(what_a_life_showed_of_a_stream_that_was_empty_is_of_our_line),
+        TEST(what_a_life_showed_is_kept_when_nobody_follows_the_stream_any_more),
+        TEST(a_level_store_that_knows_the_life_of_our_newest_is_believed),
+        TEST(a_level_store_that_does_not_know_the_life_of_our_newest_has_another),
+        TEST(lives_that_were_dropped_from_the_list_prove_nothing),
+        TEST(a_place_that_was_only_read_is_of_no_known_life),
+        TEST(what_was_written_back_is_of_no_known_life_any_more),
+        TEST(what_was_acknowledged_in_a_life_that_the_store_does_not_know_is_lost),
+        TEST(a_witness_knows_the_life_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,8 @@ static void start_connected(void)
 static void reconnect_to_another(void)
 {
     hf_core_disconnected(fx.core);
-    hf_core_connected(fx.core, ++fx.life);
+    fx.life++;
+    connect_store(&fx);
 }
 
 static void a_published_channel_is_compared_after_the_store_may_have_changed(void **state)
@@ -192,7 +193,8 @@ static void while_the_store_is_away_time_makes_nobody_forget(void **state)
     hf_core_disconnected(fx.core);
     wait_ms(&fx, 100);
     wait_ms(&fx, 1000000);
-    hf_core_connected(fx.core, false);
+    fx.life++;
+    connect_store(&fx);
     expect(&fx, "read ch from 7:5\n");
 }
 
@@ -302,7 +304,7 @@ static void a_page_read_behind_the_fence_is_not_served(void **state)
     recover(&fx, w, "r", 7, 2);
     listening(&fx, "ch");
     read_gives(&fx, 7, 20, 3, 6);
-    expect(&fx, "listen ch\nread ch after 7:2\nread ch from 7:20\n");
+    expect(&fx, "listen ch\nread ch from 7:2\nread ch from 7:20\n");
     read_gives(&fx, 7, 20, 20, 20);
     hf_core_set_fence(fx.core, false, fx.now_ms);
     expect(&fx, "read ch from 7:20\n"); /* its place is provisional */
@@ -324,7 +326,7 @@ static void a_place_read_behind_the_fence_of_another_life_is_read_again(void **s
     recover(&fx, w, "older", 7, 4);
     listening(&fx, "ch");
     read_gives(&fx, 7, 5, 5, 5);
-    expect(&fx, "listen ch\nread ch after 7:4\n");
+    expect(&fx, "listen ch\nread ch from 7:4\n");
     hf_core_set_fence(fx.core, false, fx.now_ms);
     expect(&fx, "read ch from 7:5\n");
     read_gives(&fx, 8, 0, 0, 0);
@@ -371,11 +373,40 @@ static void a_place_found_right_behind_the_fence_needs_no_other_proof(void **sta
     fx.life = 3;
     connect_store(&fx);
     listening(&fx, "ch");
+    read_gives(&fx, 7, 8, 7, 8); /* the newest that was read behind the fence */
     read_gives(&fx, 7, 8, 6, 8);
     hf_core_set_fence(fx.core, false, fx.now_ms);
     read_gives(&fx, 7, 8, 6, 8);
-    expect(&fx, "listen ch\nread ch from 7:5\nread ch from 7:5\nlisten ch\nread ch from 7:5\n"
-                "read ch from 7:5\ndeliver w 7:6\ndeliver w 7:7\ndeliver w 7:8\n");
+    expect(&fx, "listen ch\nread ch from 7:5\nread ch from 7:5\nlisten ch\nread ch from 7:7\n"
+                "read ch from 7:5\nread ch from 7:5\n"
+                "deliver w 7:6\ndeliver w 7:7\ndeliver w 7:8\n");
+}
+
+static void meet_another_life_behind_the_fence(void)
+{
+    hf_core_disconnected(fx.core);
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    fx.life++;
+    connect_store(&fx);
+    listening(&fx, "ch");
+}
+
+/* 7:5 expires, but 7:7 is there. */
+static void a_place_behind_one_that_was_found_needs_no_proof_of_its_own(void **state)
+{
+    (void)state;
+    start_live(&fx, 7, 5);
+    meet_another_life_behind_the_fence(); /* life 2, into which somebody publishes */
+    read_gives(&fx, 7, 7, 5, 7);
+    meet_another_life_behind_the_fence();
+    read_gives(&fx, 7, 7, 7, 7);
+    read_gives(&fx, 7, 7, 5, 7);
+    fx.admitted_life = 2;
+    meet_another_life_behind_the_fence();
+    read_gives(&fx, 7, 7, 7, 7);
+    read_gives(&fx, 7, 7, 6, 7);
+    assert_int_equal(counters(&fx)->rollbacks_seen, 0);
+    assert_true(hf_core_is_checked(fx.core));
 }
 
 static void what_was_missed_is_read_again_if_the_fence_opened_meanwhile(void **state)
@@ -405,7 +436,7 @@ static void a_page_asked_for_behind_the_fence_is_not_served_after_it(void **stat
     listening(&fx, "ch");
     hf_core_set_fence(fx.core, false, fx.now_ms);
     read_gives(&fx, 7, 20, 3, 6);
-    expect(&fx, "listen ch\nread ch after 7:2\nread ch from 7:20\n");
+    expect(&fx, "listen ch\nread ch from 7:2\nread ch from 7:20\n");
     read_gives(&fx, 8, 0, 0, 0);
     expect(&fx, "answer r top 8:0 live\n");
 }
@@ -421,7 +452,7 @@ static void a_place_read_behind_the_fence_that_stands_is_answered_from(void **st
     listening(&fx, "ch");
     hf_core_set_fence(fx.core, false, fx.now_ms); /* while the read is open */
     read_gives(&fx, 7, 5, 5, 5);
-    expect(&fx, "listen ch\nread ch after 7:4\nread ch from 7:5\n");
+    expect(&fx, "listen ch\nread ch from 7:4\nread ch from 7:5\n");
     read_gives(&fx, 7, 5, 5, 5);
     expect(&fx, "answer r recovered 7:5 of 7:5 5-5 live\n");
     recover(&fx, w, "next", 7, 4);
@@ -443,7 +474,7 @@ static void a_place_read_behind_the_fence_of_the_same_life_stands(void **state)
     listening(&fx, "ch");
     read_gives(&fx, 7, 5, 5, 5);
     hf_core_set_fence(fx.core, false, fx.now_ms);
-    expect(&fx, "listen ch\nread ch after 7:5\nanswer r recovered 7:5 of 7:5 live\n");
+    expect(&fx, "listen ch\nread ch from 7:5\nanswer r recovered 7:5 of 7:5 live\n");
 }
 
 static void one_that_waits_behind_the_fence_has_its_deadline(void **state)
@@ -484,6 +515,7 @@ int main(void)
         TEST(a_place_read_behind_the_fence_of_another_life_is_read_again),
         TEST(what_was_missed_is_not_handed_on_before_the_fence_opens),
         TEST(a_place_found_right_behind_the_fence_needs_no_other_proof),
+        TEST(a_place_behind_one_that_was_found_needs_no_proof_of_its_own),
         TEST(what_was_missed_is_read_again_if_the_fence_opened_meanwhile),
         TEST(a_page_asked_for_behind_the_fence_is_not_served_after_it),
         TEST(a_place_read_behind_the_fence_that_stands_is_answered_from),

@@ -33,6 +33,7 @@
 #include "config/config.h"
 #include "net/connection.h"
 #include "net/http.h"
+#include "net/worker_loop.h"
 #include "node.h"
 #include "worker.h"
 
@@ -71,7 +72,7 @@ struct fake_request {
     struct hf_stream_options options;
     struct hf_subscribe_params subscribe;
     struct hf_history_params history;
-    char data[512];
+    char data[2048];
     char info[256];
     char tags[256];
     char version_epoch[32], idempotency_key[32];
@@ -638,6 +639,8 @@ static inline struct hf_config *load_config(const char *client)
     return config;
 }
 
+static struct hf_worker_private fake_worker_private; /* no routes */
+
 #define CLIENT_DEFAULTS "\"allow_anonymous_connect_without_token\":true"
 
 static inline struct fixture *fixture_with(const char *client)
@@ -652,6 +655,7 @@ static inline struct fixture *fixture_with(const char *client)
     fixture->worker.node = &fake_node;
     fixture->worker.now_ms = 1000000;
     hf_buffer_init(&fixture->worker.encode, 0);
+    fixture->worker.priv = &fake_worker_private;
     fake_node.workers[0] = &fixture->worker;
     fake_node.worker_count = 1;
     assert_int_equal(hf_token_verifiers_open(&fixture->worker.tokens, fixture->config), HF_OK);

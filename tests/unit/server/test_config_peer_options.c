@@ -40,8 +40,6 @@ static void key_that_asks_for_what_is_not_offered_is_refused(void **state)
          "without_namespace.publish_proxy_enabled"},
         {"{\"channel\":{\"namespaces\":[{\"name\":\"ab\",\"subscribe_proxy_enabled\":true}]}}",
          "channel.namespaces[0].subscribe_proxy_enabled"},
-        {"{\"node\":{\"info_metrics_aggregate_interval\":\"10s\"}}",
-         "node.info_metrics_aggregate_interval"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         expect_error(cases[i][0], ARGS("test.json: ", cases[i][1],

@@ -249,6 +249,12 @@ static const struct bad bad_requests[] = {
     {"GET /echo HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 0, 400}, /* two */
     {"GET /echo HTTP/1.1\r\nHost : a\r\n\r\n", 0, 400},           /* space before the colon */
     {"GET /echo HTTP/1.1\r\nHost: a\r\nX: a\r\n folded\r\n\r\n", 0, 400},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n 2\r\n\r\nab", 0, 400},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\n\tchunked\r\n\r\n0\r\n\r\n", 0, 400},
+    {"GET /echo HTTP/1.1\r\n X: a\r\nHost: a\r\n\r\n", 0, 400},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length : 2\r\n\r\nab", 0, 400},
+    {"GET /echo HTTP/1.1\r\nHost: a\r\nA B: a\r\n\r\n", 0, 400},
+    {"POST /echo HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0, 400},
     {"GET /echo HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", 0, 400},
     {NUL_IN_HEADER, sizeof(NUL_IN_HEADER) - 1, 400},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"

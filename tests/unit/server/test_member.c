@@ -97,14 +97,18 @@ static void connection_that_closes_during_the_add_is_removed_without_a_leave(voi
     assert_int_equal(fake_engine.request_count, 2);
 }
 
-static void failed_add_ends_the_connection(void **state)
+static void failed_add_is_a_temporary_error_and_taken_back(void **state)
 {
     struct client client;
 
     client_connect(&client, *state);
     client_send(&client, SUBSCRIBE("2", "room:a"));
     complete_presence_add(0, HF_EUNAVAILABLE, false);
-    expect_closed(&client, 3004, "internal server error");
+    expect_sent(&client, "[{\"id\":2,\"error\":{\"code\":100,\"message\":\"internal server error\","
+                         "\"temporary\":true}}]");
+    assert_string_equal(request_at(1, FAKE_PRESENCE_REMOVE)->channel, "room:a");
+    client_forget(&client);
+    subscribe_to_room(&client, 2, SUBSCRIBE("3", "room:a"));
     client_close(&client);
 }
 
@@ -261,7 +265,7 @@ int main(void)
         CASE(plain_channel_asks_for_nothing),
         CASE(closed_connection_leaves_all_its_channels),
         CASE(connection_that_closes_during_the_add_is_removed_without_a_leave),
-        CASE(failed_add_ends_the_connection),
+        CASE(failed_add_is_a_temporary_error_and_taken_back),
         CASE(failed_subscribe_takes_the_presence_back_without_a_leave),
         CASE(refused_add_is_an_error_reply),
         CASE(user_who_has_returned_does_not_join_but_leaves),

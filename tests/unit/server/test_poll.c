@@ -207,6 +207,12 @@ static void bad_requests_open_no_session(void **state)
         {"channel=a&timeout=soon", "400"},
         {"channel=a&since=", "400"},
         {"channel=aaaaaaaaaaaaaaaaaaaaaaaaaa", "400"},
+        {"channel=a&since=%zz", "400"},
+        {"channel=a&since=111111111111111111111111111111", "400"},
+        {"channel=a&since=1&epoch=%zz", "400"},
+        {"channel=a&timeout=%2", "400"},
+        {"channel=a&channel=%zz", "400"},
+        {"channel=a&token=%zz", "400"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char status[32];

@@ -55,11 +55,21 @@ static void every_code_has_an_answer(void **state)
     }
 }
 
+/* A backend may disconnect a user with any code of its own. */
+static void a_code_of_a_backend_has_an_answer_too(void **state)
+{
+    (void)state;
+    assert_answer(4001, "",
+                  "HTTP/1.1 503 Service Unavailable\r\n" TEXT "23\r\n" REST
+                  "\r\ndisconnected by server\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_status_stands_for_the_code_and_the_body_for_its_reason),
         cmocka_unit_test(every_code_has_an_answer),
+        cmocka_unit_test(a_code_of_a_backend_has_an_answer_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,12 @@ static void hear(struct fixture *fixture, const char *message)
     free(copy);
 }
 
+static void assert_slice(struct hf_slice actual, const char *expected)
+{
+    assert_int_equal(actual.len, strlen(expected));
+    assert_memory_equal(actual.data, expected, actual.len);
+}
+
 struct seen {
     unsigned count;
     char uids[2048];
@@ -194,12 +200,12 @@ static void messages_of_others_are_ignored(void **state)
         hear(*state, messages[i]);
         assert_string_equal(look(*state).uids, "uid-1 ");
     }
-    large = calloc(1, 20000);
+    large = calloc(1, 40000);
     assert_non_null(large);
-    memset(large, ' ', 19000);
-    strcpy(large + 10000, NODE("uid-4", "1"));
+    memset(large, ' ', 39000);
+    strcpy(large + 20000, NODE("uid-4", "1"));
     hear(*state, large);
-    (void)snprintf(large, 20000, "{\"type\":\"node\",\"uid\":\"%0300d\"}", 1);
+    (void)snprintf(large, 40000, "{\"type\":\"node\",\"uid\":\"%0300d\"}", 1);
     hear(*state, large); /* a text that is too long */
     assert_string_equal(look(*state).uids, "uid-1 ");
     free(large);
@@ -224,6 +230,59 @@ static void table_of_nodes_is_bounded(void **state)
     assert_non_null(strstr(look(fixture).uids, "uid-4"));
 }
 
+static void metrics_are_told_after_each_interval_with_what_has_grown(void **state)
+{
+    struct fixture *fixture = *state;
+    struct hf_registry *registry = fixture->worker.registry;
+
+    hf_registry_tick(registry, 1000000);
+    assert_int_equal(look(fixture).last.metrics.len, 0);
+    hf_counter_add(&fixture->worker.counters.commands[HF_COMMAND_CONNECT], 7);
+    hf_counter_add(&fixture->worker.counters.sessions[HF_FRAMING_WEBSOCKET_JSON], 2);
+    hf_counter_add(&fixture->worker.counters.sessions[HF_FRAMING_WEBSOCKET_PROTOBUF], 1);
+    hf_counter_add(&fixture->worker.counters.disconnects[5], 1);
+    fake_engine.status.publications_out = 3;
+    hf_registry_tick(registry, 1059999);
+    assert_int_equal(look(fixture).last.metrics.len, 0);
+    hf_registry_tick(registry, 1060000);
+    assert_slice(look(fixture).last.metrics,
+                 "{\"interval\":60,\"items\":{"
+                 "\"centrifugo.client.command_duration_seconds.count.method.connect\":7,"
+                 "\"centrifugo.transport.messages_received.frame_type.connect\":7,"
+                 "\"centrifugo.client.connections_inflight.client_name.unregistered."
+                 "client_version.unregistered.transport.websocket\":3,"
+                 "\"centrifugo.client.num_server_disconnects.code.3005\":1,"
+                 "\"centrifugo.node.messages_sent_count.type.publication\":3}}");
+    hf_registry_tick(registry, 1063000);
+    assert_non_null(strstr(request_at(fake_engine.request_count - 1, FAKE_BUS)->data,
+                           "\"metrics\":{\"interval\":60,"));
+
+    hf_counter_sub(&fixture->worker.counters.sessions[HF_FRAMING_WEBSOCKET_JSON], 2);
+    hf_counter_sub(&fixture->worker.counters.sessions[HF_FRAMING_WEBSOCKET_PROTOBUF], 1);
+    hf_registry_tick(registry, 1120600);
+    assert_slice(look(fixture).last.metrics, "{\"interval\":61,\"items\":{}}");
+    fake_engine.status.publications_out = 0;
+}
+
+static void metrics_of_other_nodes_and_of_the_own_node_are_heard(void **state)
+{
+    struct fixture *fixture = *state;
+
+    hear(fixture,
+         "{\"type\":\"node\",\"uid\":\"uid-2\",\"metrics\":{\"interval\":60,\"items\":{}}}");
+    assert_slice(look(fixture).last.metrics, "{\"interval\":60,\"items\":{}}");
+    hear(fixture, "{\"type\":\"node\",\"uid\":\"uid-2\",\"metrics\":[1]}");
+    assert_int_equal(look(fixture).last.metrics.len, 0);
+    hear(fixture, "{\"type\":\"leave\",\"uid\":\"uid-2\"}");
+    hear(fixture, "{\"type\":\"node\",\"uid\":\"uid-1\",\"metrics\":{\"a\":1}}");
+    assert_int_equal(look(fixture).last.metrics.len, 0); /* worker 0 counts itself */
+    fixture->worker.index = 1;
+    hear(fixture, "{\"type\":\"node\",\"uid\":\"uid-1\",\"metrics\":{\"a\":1}}");
+    assert_slice(look(fixture).last.metrics, "{\"a\":1}");
+    hear(fixture, "{\"type\":\"node\",\"uid\":\"uid-1\"}"); /* none: they are what they were */
+    assert_slice(look(fixture).last.metrics, "{\"a\":1}");
+}
+
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -240,6 +299,8 @@ int main(void)
         WITH_FIXTURE(leaving_nodes_are_forgotten_at_once),
         WITH_FIXTURE(messages_of_others_are_ignored),
         WITH_FIXTURE(table_of_nodes_is_bounded),
+        WITH_FIXTURE(metrics_are_told_after_each_interval_with_what_has_grown),
+        WITH_FIXTURE(metrics_of_other_nodes_and_of_the_own_node_are_heard),
     };
 
     return cmocka_run_group_tests_name("registry", tests, NULL, NULL);

@@ -162,6 +162,26 @@ static void refused_page_unsubscribes_with_2500(void **state)
     client_close(&client);
 }
 
+static void refused_pages_leave_no_recovery_waiting(void **state)
+{
+    struct client client;
+
+    client_connect(&client, *state);
+    client.connection.queued = HF_CATCH_UP_LOW_WATER;
+    client_send(&client, RECOVER("2", "chat:a") "\n" RECOVER("3", "chat:b"));
+    answer(0, 2, 3, false);
+    answer(1, 2, 3, false);
+    client_forget(&client);
+    client.connection.queued = 0;
+    fake_engine.refuse = HF_ELIMIT;
+    hf_session_drained(client.session); /* nothing of the worker's follows: both are told now */
+    assert_non_null(strstr(client_sent(&client), "{\"channel\":\"chat:a\",\"unsubscribe\":"));
+    assert_non_null(strstr(client_sent(&client), "{\"channel\":\"chat:b\",\"unsubscribe\":"));
+    assert_int_equal(client.session->subscription_count, 0);
+    fake_engine.refuse = 0;
+    client_close(&client);
+}
+
 static void unsubscribe_while_waiting_ends_the_recovery(void **state)
 {
     struct client client;
@@ -249,6 +269,7 @@ int main(void)
         WITH_FIXTURE(next_recovery_goes_on_when_one_is_abandoned),
         WITH_FIXTURE(trimmed_stream_unsubscribes_with_2500),
         WITH_FIXTURE(refused_page_unsubscribes_with_2500),
+        WITH_FIXTURE(refused_pages_leave_no_recovery_waiting),
         WITH_FIXTURE(unsubscribe_while_waiting_ends_the_recovery),
         WITH_FIXTURE(close_while_waiting_frees_the_request),
         WITH_FIXTURE(long_page_is_sent_sixteen_to_a_frame),

@@ -252,6 +252,31 @@ static void expired_client_is_disconnected(void **state)
     }
 }
 
+static void dates_that_no_clock_reaches_are_the_last_or_the_first_one(void **state)
+{
+    struct client client;
+
+    client_connect(&client, *state);
+    serve(&client, HF_USER_REFRESH, "{\"expire_at\":9223372036854775807}");
+    expect_sent(&client, "[{\"push\":{\"refresh\":{\"expires\":true,\"ttl\":31536000}}}]");
+    serve(&client, HF_USER_REFRESH, "{\"expire_at\":-9223372036854775808}");
+    expect_closed(&client, 3005, "connection expired");
+    client_close(&client);
+}
+
+static void subscription_of_a_date_before_1970_ends(void **state)
+{
+    struct client client;
+
+    client_connect(&client, *state);
+    serve(&client, HF_USER_SUBSCRIBE,
+          "{\"channel\":\"chat:a\",\"expire_at\":-9223372036854775808}");
+    complete_subscribe(0, HF_OK, &live_at_4);
+    hf_session_tick(client.session, hf_session_deadline(client.session));
+    expect_closed(&client, 3006, "subscription expired");
+    client_close(&client);
+}
+
 /* --- while the connect command waits -------------------------------------------------------- */
 
 static void commands_wait_for_the_connect_command(void **state)
@@ -326,6 +351,8 @@ int main(void)
         WITH_FIXTURE(subscription_that_is_not_answered_yet_ends_with_its_answer),
         WITH_FIXTURE(refreshed_client_is_told_and_lives_on),
         WITH_FIXTURE(expired_client_is_disconnected),
+        WITH_FIXTURE(dates_that_no_clock_reaches_are_the_last_or_the_first_one),
+        WITH_FIXTURE(subscription_of_a_date_before_1970_ends),
         cmocka_unit_test(commands_wait_for_the_connect_command),
         cmocka_unit_test(waiting_commands_are_bounded_and_a_disconnect_does_not_wait),
     };

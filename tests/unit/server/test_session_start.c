@@ -2,6 +2,7 @@
 #include "session_fixture.h"
 #include "token_fixture.h"
 
+#include "client/user_command.h"
 #include "command.h"
 
 /* A connection of these tests writes down what `start` said. */
@@ -361,6 +362,29 @@ static void a_transient_session_has_only_what_it_came_for(void **state)
     fixture_free(fixture);
 }
 
+static void a_transient_session_is_not_the_single_connection_of_its_user(void **state)
+{
+    static const char newer[] = "single\n00000000-0000-4000-8000-000000000000\n42";
+    struct fixture *fixture =
+        fixture_with(KEY ",\"subscribe_to_user_personal_channel\":{\"enabled\":true,"
+                         "\"single_connection\":true}");
+    struct client client;
+
+    (void)state;
+    open_client(&client, fixture);
+    uni_transport.is_transient = true;
+    start_format(&client, true, "{\"token\":\"%s\",\"subs\":{\"chat:a\":{}}}",
+                 token_of("{\"sub\":\"42\"}"));
+    assert_int_equal(fake_engine.request_count, 1); /* nobody else is told to go */
+    assert_string_equal(request_at(0, FAKE_SUBSCRIBE)->channel, "chat:a");
+    assert_true(
+        hf_user_command_take(&fixture->worker, (struct hf_bytes){newer, sizeof(newer) - 1}));
+    expect_open(&client); /* nor does it have to */
+    complete_subscribe(0, HF_OK, &(struct hf_subscribe_result){.live = true});
+    client_close(&client);
+    fixture_free(fixture);
+}
+
 static void a_lost_stream_ends_the_connection_so_that_it_starts_again(void **state)
 {
     struct client client;
@@ -406,6 +430,7 @@ int main(void)
         cmocka_unit_test(a_subscription_token_alone_decides),
         cmocka_unit_test(a_subscription_that_expires_ends_the_connection),
         cmocka_unit_test(a_transient_session_has_only_what_it_came_for),
+        cmocka_unit_test(a_transient_session_is_not_the_single_connection_of_its_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -459,6 +459,21 @@ static void wished_channel_that_may_be_had_is_joined(void **state)
     fixture_free(fixture);
 }
 
+/* Each is compared with all before it: thousands would keep the worker busy. */
+static void wishes_beyond_the_limit_are_not_looked_at(void **state)
+{
+    struct fixture *fixture = fixture_with(CLIENT_DEFAULTS ",\"channel_limit\":2");
+    struct client client;
+
+    (void)state;
+    client_open(&client, fixture);
+    client_send(&client, "{\"id\":1,\"connect\":{\"subs\":{\"plain:a\":{},\"plain:b\":{},"
+                         "\"plain:c\":{},\"nosuch:d\":{}}}}");
+    expect_closed(&client, 3505, "channel limit");
+    client_close(&client);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +491,7 @@ int main(void)
         cmocka_unit_test(client_that_leaves_while_it_joins_leaves_nothing),
         cmocka_unit_test(user_has_a_personal_channel),
         cmocka_unit_test(wished_channel_that_may_be_had_is_joined),
+        cmocka_unit_test(wishes_beyond_the_limit_are_not_looked_at),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

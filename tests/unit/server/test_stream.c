@@ -297,6 +297,7 @@ static void requests_that_cannot_be_served_are_refused(void **state)
         {"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 405 "},
         {"GET /emulation HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 405 "},
         {"GET /uni_sse?cf_connect=x HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 "},
+        {"GET /uni_sse?cf_connect=%zz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 "},
         {"OPTIONS /stream HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 204 "},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
