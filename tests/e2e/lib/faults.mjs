@@ -192,6 +192,9 @@ export function draft(random, { loses }) {
   return { names, gapMs: random.pick([100, 300, 700]) };
 }
 
+// What a fault keeps busy: a node and its link are one.
+export const resource = (fault, target) => `${FAULTS[fault].of.replace('link', 'node')} ${target}`;
+
 // Steps [{ at, fault, target, ... }] for ms milliseconds from such a draft, at most one at a time on Redis, on
 // a node with its link, and on a client.
 export function plan(random, { names, gapMs }, { ms, nodes, clients }) {
@@ -202,7 +205,7 @@ export function plan(random, { names, gapMs }, { ms, nodes, clients }) {
     const { of, draw } = FAULTS[fault];
     const target = of === 'redis' ? 0 : random.between(0, (of === 'client' ? clients : nodes) - 1);
     const parameters = draw(random);
-    const busy = of === 'link' ? `node ${target}` : `${of} ${target}`;
+    const busy = resource(fault, target);
     if (at < (freeAt.get(busy) ?? 0)) continue;
     freeAt.set(busy, at + parameters.ms + random.between(...REST_MS[of]));
     steps.push({ at, fault, target, ...parameters });

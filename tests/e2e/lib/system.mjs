@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBalancer } from './balancer.mjs';
 import { startBroker } from './broker.mjs';
-import { FAULTS, draft, plan } from './faults.mjs';
+import { FAULTS, draft, plan, resource } from './faults.mjs';
 import { Ledger, Life, Story } from './ledger.mjs';
 import { startLink } from './link.mjs';
 import { startRedis } from './redis.mjs';
@@ -107,6 +107,7 @@ export class System {
     this.sizes = []; // how much Redis had written, whenever it was more or less than before
     this.answers = {}; // what publishers were told, counted
     this.sent = 0;
+    this.busy = new Set(); // what faults go on with
   }
 
   // Clients that go away and come back.
@@ -246,12 +247,20 @@ export class System {
     const { of, run } = FAULTS[fault];
     const what = { redis: undefined, client: this.travellers[target], node: this.nodes[target], link: this.nodes[target] }[of];
     const name = what?.life?.name ?? what?.story?.who ?? '';
+    const busy = resource(fault, target);
+    if (this.busy.has(busy)) {
+      this.tell(`${fault} ${name} is left out: the last one took longer than planned`);
+      return;
+    }
+    this.busy.add(busy);
     this.tell(`${fault} ${name} ${JSON.stringify(parameters)}`);
     try {
       const result = await run(this, parameters, what);
       this.tell(`${fault} ${name} is over ${typeof result === 'string' ? result : ''}`);
     } catch (error) {
       this.ledger.violation('FAULT', `${fault} ${name}: ${error.stack}`);
+    } finally {
+      this.busy.delete(busy);
     }
   }
 
