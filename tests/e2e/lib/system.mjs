@@ -349,8 +349,12 @@ export class System {
     writeFileSync(join(dir, 'log.txt'), `${this.log.join('\n')}\n`);
     const stories = this.clients.map(({ story }) => `${story.who} on ${story.channel}\n  ${story.events.join('\n  ')}\n`);
     writeFileSync(join(dir, 'clients.txt'), stories.join('\n'));
-    const positions = [...this.ledger.positions.entries()].map(([key, { id, first, lives, who }]) => `${first} ${key} ${id} ${who} ${[...lives].map((life) => life.name)}`);
-    writeFileSync(join(dir, 'positions.txt'), `${positions.join('\n')}\n`);
+    const { positions, repeated } = this.ledger;
+    const lines = [...positions].map(([key, { id, first, lives, who }]) => {
+      const nodes = [...lives].map((life) => life.name);
+      return `${first} ${key} ${id}${repeated.has(id) ? ' (repeated)' : ''} ${who} ${nodes}`;
+    });
+    writeFileSync(join(dir, 'positions.txt'), `${lines.join('\n')}\n`);
     for (const { name, broker } of this.nodes) {
       broker.children.forEach((child, i) => writeFileSync(join(dir, `${name}.${i + 1}.log`), child.output));
     }
