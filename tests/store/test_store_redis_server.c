@@ -550,6 +550,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(server_down_at_start_fails_requests_in_time_and_is_found_later),
+        CASE(connection_that_is_given_up_says_why_at_once),
         CASE(killed_server_with_its_log_loses_nothing),
         CASE(restarted_empty_starts_a_later_epoch),
         CASE(frozen_server_fails_requests_in_time),
