@@ -11,7 +11,10 @@
 #include "net/send_batch.h"
 #include "websocket.h"
 
-enum { WORK_PASSES = 4 }; /* work that brings more work waits for the next turn after so many */
+enum {
+    WORK_PASSES = 4, /* work that brings more work waits for the next turn after so many */
+    ENCODE_KEPT_BYTES = 1024 * 1024, /* of the buffer that answers are encoded in, between turns */
+};
 
 static uint64_t monotonic_ms(void)
 {
@@ -64,6 +67,14 @@ static void rest(struct hf_worker_private *priv)
     }
 }
 
+/* A single large answer must not hold its memory for ever. */
+static void give_back(struct hf_buffer *buffer)
+{
+    if (buffer->capacity > ENCODE_KEPT_BYTES) {
+        hf_buffer_fini(buffer);
+    }
+}
+
 /* Ends what the callbacks have begun. */
 static void end_turn(struct hf_worker *worker)
 {
@@ -77,6 +88,7 @@ static void end_turn(struct hf_worker *worker)
             priv->on_turn_end(worker);
         }
     }
+    give_back(&worker->encode);
     uint32_t rest_us = hf_gather_end_turn(&priv->gather, worker->now_ms);
     arm_timer(worker);
     priv->is_awake = false;
@@ -145,8 +157,10 @@ void hf__loop_close(struct hf_worker *worker)
     for (int i = 0; i < HF_ENTRANCES; i++) {
         SSL_CTX_free(priv->tls[i]);
     }
-    if (priv->spare_exchange != NULL) {
-        hf__http_exchange_free(priv->spare_exchange);
+    while (priv->spare_exchanges != NULL) {
+        struct hf_http_exchange *exchange = priv->spare_exchanges;
+        priv->spare_exchanges = exchange->spare;
+        hf__http_exchange_free(exchange);
     }
     hf_websocket_hash_free(priv->hash);
     hf_send_batch_close(priv->batch);
