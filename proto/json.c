@@ -444,10 +444,20 @@ enum hf_json_status hf_json_end(struct hf_json *json)
     return json->status;
 }
 
-bool hf_json_is_valid(struct hf_slice text)
+static bool is_valid_within(struct hf_slice text, unsigned max_depth)
 {
     struct hf_json json;
-    hf_json_init(&json, text, HF_JSON_MAX_DEPTH);
+    hf_json_init(&json, text, max_depth);
     hf_json_skip(&json);
     return hf_json_end(&json) == HF_JSON_OK;
+}
+
+bool hf_json_is_valid(struct hf_slice text)
+{
+    return is_valid_within(text, HF_JSON_MAX_DEPTH);
+}
+
+bool hf_json_is_valid_part(struct hf_slice text)
+{
+    return is_valid_within(text, HF_JSON_MAX_DEPTH - 1);
 }

@@ -133,6 +133,9 @@ static inline bool hf_json_failed(const struct hf_json *json)
 /* Whether the bytes are exactly one JSON value, blanks around it allowed. */
 bool hf_json_is_valid(struct hf_slice text);
 
+/* The same for a value that is to be a member or an element: it may nest one level less. */
+bool hf_json_is_valid_part(struct hf_slice text);
+
 /* Appends `"text"` with what must be escaped escaped. text must be valid UTF-8 for the output to be
  * valid JSON; other bytes pass unchanged. */
 void hf_json_append_string(struct hf_buffer *buffer, struct hf_slice text);

@@ -93,7 +93,7 @@ void hf__core_want_read(struct hf_core *core, struct hf_stream *stream)
     }
 }
 
-static void unqueue_read(struct hf_core *core, struct hf_stream *stream)
+void hf__core_unqueue_read(struct hf_core *core, struct hf_stream *stream)
 {
     if (stream->read_state == HF_READ_QUEUED) {
         TAILQ_REMOVE(&core->reads, stream, in_reads);
@@ -110,7 +110,7 @@ void hf__core_send_reads(struct hf_core *core)
     struct hf_stream *stream;
     while (core->reads_open < core->config.reads_in_flight_max &&
            (stream = TAILQ_FIRST(&core->reads)) != NULL) {
-        unqueue_read(core, stream);
+        hf__core_unqueue_read(core, stream);
         struct hf_core_read read;
         if (hf__recovery_plan(core, stream, &read)) {
             stream->read_state = HF_READ_OPEN;
@@ -132,192 +132,8 @@ void hf__core_send_mend(struct hf_core *core, struct hf_stream *stream,
     core->effects.mend(core->context, stream, mend);
 }
 
-/* --- streams -----------------------------------------------------------------------------------
- */
-
-static struct hf_stream *find_stream(const struct hf_core *core, struct hf_bytes channel)
-{
-    struct hf_table_node *node = hf_table_find(&core->streams, channel.data, channel.len);
-    return node != NULL ? HF_TABLE_ITEM(node, struct hf_stream, in_table) : NULL;
-}
-
-/* What a witness says is taken over when it cannot be taken for granted: while the store is away,
- * or when it has come back and may have lost it. The stream then checks it. */
-static void heed_witness(struct hf_core *core, struct hf_stream *stream)
-{
-    struct hf_witness *witness = hf__witness_find(&core->witnesses, hf__stream_channel(stream));
-    if (witness == NULL) {
-        return;
-    }
-    if (witness->is_doubted || !core->is_connected) {
-        stream->has_place = true;
-        stream->position = witness->position;
-        stream->newest_print = witness->print;
-        hf__stream_set_suspicious(core, stream, witness->is_doubted);
-    } else {
-        stream->known = (struct hf_fact){witness->position, witness->print, core->life};
-    }
-    stream->heard_life = witness->heard_life;
-    hf__witness_remove(&core->witnesses, witness);
-}
-
-/* hf_table_next for streams. */
-static struct hf_stream *next_stream(const struct hf_core *core, struct hf_table_walk *walk)
-{
-    struct hf_table_node *node = hf_table_next(&core->streams, walk);
-    return node != NULL ? HF_TABLE_ITEM(node, struct hf_stream, in_table) : NULL;
-}
-
-static struct hf_stream *add_stream(struct hf_core *core, struct hf_bytes channel,
-                                    const struct hf_stream_options *options)
-{
-    struct hf_stream *stream = calloc(1, sizeof *stream + channel.len);
-    if (stream == NULL) {
-        return NULL;
-    }
-    stream->options = *options;
-    memcpy(stream->channel, channel.data, channel.len);
-    hf_tail_init(&stream->tail);
-    TAILQ_INIT(&stream->waiters);
-    TAILQ_INIT(&stream->watches);
-    if (!hf_table_add(&core->streams, &stream->in_table, channel.len)) {
-        free(stream);
-        return NULL;
-    }
-    core->counters.streams++;
-    heed_witness(core, stream);
-    return stream;
-}
-
-static bool is_lingering(const struct hf_stream *stream)
-{
-    return stream->linger_until_ms != 0;
-}
-
-static void stop_lingering(struct hf_core *core, struct hf_stream *stream)
-{
-    if (is_lingering(stream)) {
-        TAILQ_REMOVE(&core->lingering, stream, in_lingering);
-        stream->linger_until_ms = 0;
-        core->counters.lingering--;
-    }
-}
-
-static void become_witness(struct hf_core *core, struct hf_stream *stream)
-{
-    bool is_suspicious = stream->is_suspicious;
-    hf__stream_set_suspicious(core, stream, false);
-    if (stream->has_place) {
-        hf__witness_note(&core->witnesses, hf__stream_channel(stream), &stream->options,
-                         stream->position, stream->newest_print, stream->heard_life);
-    }
-    if (stream->known.position.epoch != HF_EPOCH_NONE) {
-        hf__witness_note(&core->witnesses, hf__stream_channel(stream), &stream->options,
-                         stream->known.position, stream->known.print, stream->heard_life);
-    }
-    if (is_suspicious) {
-        hf__witness_doubt(&core->witnesses, hf__stream_channel(stream));
-    }
-}
-
-static void free_stream(struct hf_core *core, struct hf_stream *stream)
-{
-    assert(TAILQ_EMPTY(&stream->watches) && TAILQ_EMPTY(&stream->waiters));
-    assert(stream->read_state != HF_READ_OPEN);
-    stop_lingering(core, stream);
-    unqueue_read(core, stream);
-    hf__core_clear_tail(core, stream);
-    hf__stream_drop_pending(stream);
-    become_witness(core, stream);
-    core->checking -= stream->is_checking;
-    core->counters.in_step -= stream->state == HF_STREAM_LIVE;
-    hf_table_remove(&core->streams, &stream->in_table);
-    core->counters.streams--;
-    free(stream);
-}
-
-/* What another life has shown (stream->shown) is no witness' to remember: the stream stays until
- * that was compared. At most one for each read that is open when the store is replaced. */
-static void stay_to_compare(struct hf_core *core, struct hf_stream *stream)
-{
-    stop_lingering(core, stream);
-    hf__stream_disconnected(core, stream);
-    stream->is_leaving = false;
-    stream->is_checking = true;
-    core->checking++;
-    if (core->is_connected) {
-        hf__stream_connected(core, stream, true);
-    }
-}
-
-/* The read names the stream's memory: with one open, the stream goes when that is back. */
-static void drop_lingering(struct hf_core *core, struct hf_stream *stream)
-{
-    if (stream->read_state == HF_READ_OPEN) {
-        stop_lingering(core, stream);
-        stream->is_leaving = true;
-        return;
-    }
-    if (core->is_connected) {
-        core->effects.unlisten(core->context, hf__stream_channel(stream));
-    }
-    if (stream->shown.position.epoch != HF_EPOCH_NONE) {
-        stay_to_compare(core, stream);
-    } else {
-        free_stream(core, stream);
-    }
-}
-
-static void start_lingering(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms)
-{
-    stream->linger_until_ms = now_ms + core->config.linger_ms;
-    if (stream->linger_until_ms == 0) {
-        stream->linger_until_ms = 1;
-    }
-    TAILQ_INSERT_TAIL(&core->lingering, stream, in_lingering);
-    core->counters.lingering++;
-    if (core->counters.lingering > core->config.lingering_streams_max) {
-        drop_lingering(core, TAILQ_FIRST(&core->lingering));
-    }
-}
-
 /* --- watchers ----------------------------------------------------------------------------------
  */
-
-static void connect_stream(struct hf_core *core, struct hf_stream *stream)
-{
-    if (core->is_connected) {
-        hf__stream_connected(core, stream, true);
-        hf__core_send_reads(core);
-    }
-}
-
-/* Somebody wants to follow a stream that was only to be checked: from the beginning, then. */
-static void stop_checking(struct hf_core *core, struct hf_stream *stream)
-{
-    unqueue_read(core, stream);
-    hf__stream_disconnected(core, stream);
-    stream->is_checking = false;
-    core->checking--;
-    connect_stream(core, stream);
-}
-
-/* A witness is heard: its channel gets a stream for as long as the comparison takes. */
-static void hear_witnesses(struct hf_core *core)
-{
-    struct hf_witness *witness;
-    while (core->is_connected && core->checking < core->config.reads_in_flight_max &&
-           (witness = TAILQ_FIRST(&core->witnesses.doubted)) != NULL) {
-        struct hf_stream_options options = witness->options;
-        struct hf_stream *stream = add_stream(core, hf__witness_channel(witness), &options);
-        if (stream == NULL) {
-            return; /* no memory: tried again with the next tick */
-        }
-        stream->is_checking = true;
-        core->checking++;
-        connect_stream(core, stream);
-    }
-}
 
 struct hf_core_watch *hf_core_watch_open(struct hf_core *core, struct hf_bytes channel,
                                          const struct hf_stream_options *options, void *owner)
@@ -326,18 +142,18 @@ struct hf_core_watch *hf_core_watch_open(struct hf_core *core, struct hf_bytes c
     if (watch == NULL) {
         return NULL;
     }
-    struct hf_stream *stream = find_stream(core, channel);
+    struct hf_stream *stream = hf__registry_find(core, channel);
     if (stream == NULL) {
-        stream = add_stream(core, channel, options);
+        stream = hf__registry_add(core, channel, options);
         if (stream == NULL) {
             free(watch);
             return NULL;
         }
-        connect_stream(core, stream);
+        hf__registry_connect(core, stream);
     } else if (stream->is_checking) {
-        stop_checking(core, stream);
+        hf__registry_stop_checking(core, stream);
     }
-    stop_lingering(core, stream);
+    hf__registry_stop_lingering(core, stream);
     stream->is_leaving = false;
     hf__stream_widen(core, stream, options);
     hf__core_send_reads(core);
@@ -360,14 +176,14 @@ void hf_core_watch_close(struct hf_core *core, struct hf_core_watch *watch, uint
     TAILQ_REMOVE(&stream->watches, watch, in_watches);
     free(watch);
     if (TAILQ_EMPTY(&stream->watches)) {
-        start_lingering(core, stream, now_ms);
+        hf__registry_linger(core, stream, now_ms);
     }
 }
 
 void hf_core_each_watch(struct hf_core *core, struct hf_bytes channel,
                         void (*tell)(void *context, void *owner), void *context)
 {
-    struct hf_stream *stream = find_stream(core, channel);
+    struct hf_stream *stream = hf__registry_find(core, channel);
     struct hf_core_watch *watch;
     if (stream == NULL) {
         return;
@@ -411,13 +227,13 @@ void hf_core_connected(struct hf_core *core, uint64_t life, const struct hf_live
     core->is_connected = true;
     struct hf_table_walk walk = {0};
     struct hf_stream *stream;
-    while ((stream = next_stream(core, &walk)) != NULL) {
+    while ((stream = hf__registry_next(core, &walk)) != NULL) {
         hf__stream_connected(core, stream, is_same_store);
     }
     if (!is_same_store) {
         hf__witnesses_doubt(&core->witnesses);
     }
-    hear_witnesses(core);
+    hf__registry_hear_witnesses(core);
     hf__core_send_reads(core);
 }
 
@@ -426,15 +242,15 @@ void hf_core_disconnected(struct hf_core *core)
     core->is_connected = false;
     struct hf_table_walk walk = {0};
     struct hf_stream *stream;
-    while ((stream = next_stream(core, &walk)) != NULL) {
-        unqueue_read(core, stream);
+    while ((stream = hf__registry_next(core, &walk)) != NULL) {
+        hf__core_unqueue_read(core, stream);
         hf__stream_disconnected(core, stream);
     }
 }
 
 void hf_core_listening(struct hf_core *core, struct hf_bytes channel, uint64_t now_ms)
 {
-    struct hf_stream *stream = find_stream(core, channel);
+    struct hf_stream *stream = hf__registry_find(core, channel);
     if (stream != NULL) {
         hf__stream_listening(core, stream, now_ms);
         hf__core_send_reads(core);
@@ -444,7 +260,7 @@ void hf_core_listening(struct hf_core *core, struct hf_bytes channel, uint64_t n
 void hf_core_message(struct hf_core *core, struct hf_bytes channel,
                      struct hf_publication *publication, uint64_t now_ms)
 {
-    struct hf_stream *stream = find_stream(core, channel);
+    struct hf_stream *stream = hf__registry_find(core, channel);
     if (stream != NULL) {
         core->counters.publications_in++;
         hf__stream_message(core, stream, publication, now_ms);
@@ -462,12 +278,12 @@ void hf_core_published(struct hf_core *core, struct hf_bytes channel,
                        const struct hf_stream_options *options, struct hf_position position,
                        const struct hf_publication_fields *fields)
 {
-    struct hf_stream *stream = find_stream(core, channel);
+    struct hf_stream *stream = hf__registry_find(core, channel);
     if (position.offset == 0) {
         return;
     }
     if (stream != NULL) {
-        hf__evidence_note(stream, position, fields, core->life, true);
+        hf__evidence_note(stream, position, fields, core->life, core->life);
     } else {
         hf__witness_note(&core->witnesses, channel, options, position, hf__fingerprint(fields),
                          core->life);
@@ -476,7 +292,7 @@ void hf_core_published(struct hf_core *core, struct hf_bytes channel,
 
 void hf_core_removed(struct hf_core *core, struct hf_bytes channel)
 {
-    struct hf_stream *stream = find_stream(core, channel);
+    struct hf_stream *stream = hf__registry_find(core, channel);
     if (stream != NULL) {
         hf__stream_removed(core, stream);
     }
@@ -504,7 +320,7 @@ static void fail_read(struct hf_core *core, struct hf_stream *stream, int result
 static void go_on(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms)
 {
     if (stream->is_leaving) {
-        drop_lingering(core, stream);
+        hf__registry_drop(core, stream);
         hf__core_send_reads(core);
         return;
     }
@@ -513,8 +329,8 @@ static void go_on(struct hf_core *core, struct hf_stream *stream, uint64_t now_m
     }
     hf__recovery_settle(core, stream, now_ms);
     if (stream->is_checking && stream->state == HF_STREAM_LIVE) {
-        free_stream(core, stream); /* the witness was right, or the store is mended */
-        hear_witnesses(core);
+        hf__registry_free(core, stream); /* the witness was right, or the store is mended */
+        hf__registry_hear_witnesses(core);
     }
     hf__core_send_reads(core);
 }
@@ -584,7 +400,7 @@ static void release_held(struct hf_core *core)
 {
     struct hf_table_walk walk = {0};
     struct hf_stream *stream;
-    while ((stream = next_stream(core, &walk)) != NULL) {
+    while ((stream = hf__registry_next(core, &walk)) != NULL) {
         if (stream->is_held) {
             stream->is_held = false;
             hf__core_want_read(core, stream);
@@ -634,16 +450,16 @@ void hf_core_tick(struct hf_core *core, uint64_t now_ms)
         expire_waiters(core, stream, now_ms);
     }
     while ((stream = TAILQ_FIRST(&core->retries)) != NULL && now_ms >= stream->retry_ms) {
-        unqueue_read(core, stream);
+        hf__core_unqueue_read(core, stream);
         hf__core_want_read(core, stream);
     }
     while ((stream = TAILQ_FIRST(&core->lingering)) != NULL && now_ms >= stream->linger_until_ms) {
-        drop_lingering(core, stream);
+        hf__registry_drop(core, stream);
     }
     hf_page_cache_clear(&core->pages);
     hf_table_shrink(&core->streams);
     hf__witnesses_tick(&core->witnesses, core->is_connected, now_ms);
-    hear_witnesses(core);
+    hf__registry_hear_witnesses(core);
     hf__core_send_reads(core);
 }
 
@@ -657,15 +473,15 @@ void hf_core_free(struct hf_core *core)
     core->config.lingering_streams_max = UINT32_MAX; /* nothing is freed inside the first walk */
     struct hf_table_walk walk = {0};
     struct hf_stream *stream;
-    while ((stream = next_stream(core, &walk)) != NULL) {
+    while ((stream = hf__registry_next(core, &walk)) != NULL) {
         struct hf_core_watch *watch;
         while ((watch = TAILQ_FIRST(&stream->watches)) != NULL) {
             hf_core_watch_close(core, watch, 0);
         }
     }
     walk = (struct hf_table_walk){0};
-    while ((stream = next_stream(core, &walk)) != NULL) {
-        free_stream(core, stream);
+    while ((stream = hf__registry_next(core, &walk)) != NULL) {
+        hf__registry_free(core, stream);
     }
     hf_table_clear(&core->streams);
     hf__witnesses_fini(&core->witnesses);

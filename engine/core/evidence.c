@@ -49,23 +49,27 @@ bool hf__is_newer(struct hf_position a, struct hf_position b)
 }
 
 /* The newest that is known of the line that we follow. */
-static struct hf_fact newest_fact(struct hf_stream *stream)
+static struct hf_position newest_position(const struct hf_stream *stream)
 {
-    hf__stream_remember_newest(stream);
-    return hf__is_newer(stream->known.position, stream->position)
-               ? stream->known
-               : (struct hf_fact){stream->position, stream->newest_print, 0};
+    bool is_beyond = hf__is_newer(stream->known.position, stream->position);
+    return is_beyond ? stream->known.position : stream->position;
+}
+
+uint64_t hf__evidence_life(const struct hf_core *core, const struct hf_stream *stream)
+{
+    bool is_admitted = !stream->read_on_trial && !stream->read_is_stale;
+    return is_admitted ? core->life : hf_lives_newest(&core->admitted);
 }
 
 void hf__evidence_note(struct hf_stream *stream, struct hf_position position,
-                       const struct hf_publication_fields *fields, uint64_t life, bool is_heard)
+                       const struct hf_publication_fields *fields, uint64_t life,
+                       uint64_t seen_life)
 {
-    struct hf_position newest = newest_fact(stream).position;
+    struct hf_position newest = newest_position(stream);
     if (hf__is_newer(position, newest)) {
         stream->known = (struct hf_fact){position, hf__fingerprint(fields), life};
-        stream->heard_life = is_heard                         ? life
-                             : position.epoch == newest.epoch ? stream->heard_life
-                                                              : 0;
+        bool is_told = seen_life != 0 || position.epoch != newest.epoch;
+        stream->seen_life = is_told ? seen_life : stream->seen_life;
     }
 }
 
@@ -83,12 +87,15 @@ static const struct hf_publication *find_in(const struct hf_page *page, struct h
  * shows that too. */
 static bool joins(struct hf_stream *stream, const struct hf_core_read_result *result)
 {
-    const struct hf_fact newest = newest_fact(stream);
-    if (result->top.epoch != newest.position.epoch || newest.position.offset == 0) {
-        return result->top.epoch >= newest.position.epoch;
+    struct hf_position newest = newest_position(stream);
+    if (result->top.epoch != newest.epoch || newest.offset == 0) {
+        return result->top.epoch >= newest.epoch;
     }
-    const struct hf_publication *theirs = find_in(result->page, newest.position);
-    return theirs != NULL && hf__fingerprint(&theirs->fields) == newest.print;
+    hf__stream_remember_newest(stream);
+    bool is_beyond = hf__is_newer(stream->known.position, stream->position);
+    uint64_t print = is_beyond ? stream->known.print : stream->newest_print;
+    const struct hf_publication *theirs = find_in(result->page, newest);
+    return theirs != NULL && hf__fingerprint(&theirs->fields) == print;
 }
 
 /* It may be of another line. Of two such lines the first is kept until a store has shown it too. */
@@ -116,9 +123,11 @@ void hf__evidence_read(const struct hf_core *core, struct hf_stream *stream,
     const struct hf_publication *last = result->page->items[result->page->count - 1];
     const struct hf_publication *newest =
         first->position.offset > last->position.offset ? first : last;
-    bool is_compared = result->life == core->life && !stream->is_suspicious;
+    bool is_of_ours = result->life == core->life;
+    bool is_compared = is_of_ours && !stream->is_suspicious;
     if (is_compared || joins(stream, result)) {
-        hf__evidence_note(stream, newest->position, &newest->fields, result->life, false);
+        uint64_t seen_life = is_of_ours ? hf__evidence_life(core, stream) : 0;
+        hf__evidence_note(stream, newest->position, &newest->fields, result->life, seen_life);
     } else {
         keep_apart(stream, newest, result->life, stream->shown.life == core->life);
     }
@@ -142,12 +151,12 @@ bool hf__evidence_to_prove(const struct hf_core *core, const struct hf_stream *s
     return stream->is_suspicious && (is_shown || is_known);
 }
 
-/* Whether the store lacks what was written in the last life in which we heard anything: the entry
- * that would tell has expired, but the store does not know that life. */
+/* Whether the store is of an earlier time than when it had our newest, or of another line: where
+ * the entry has expired that would tell, it counts as lost. */
 static bool lacks_life(const struct hf_core *core, const struct hf_stream *stream)
 {
-    return stream->is_suspicious && stream->heard_life != core->life &&
-           hf_lives_lack(&core->admitted, stream->heard_life);
+    return stream->is_suspicious && stream->seen_life != core->life &&
+           hf_lives_lack(&core->admitted, stream->seen_life);
 }
 
 bool hf__evidence_is_proved(const struct hf_core *core, struct hf_stream *stream,
@@ -172,7 +181,7 @@ bool hf__evidence_is_proved(const struct hf_core *core, struct hf_stream *stream
         if (!is_comparable) {
             return false;
         }
-        stream->heard_life = 0; /* written back into another life */
+        stream->seen_life = hf__evidence_life(core, stream); /* it was written back */
     }
     fact->life = core->life;
     return true;
@@ -180,7 +189,7 @@ bool hf__evidence_is_proved(const struct hf_core *core, struct hf_stream *stream
 
 void hf__evidence_accept(struct hf_stream *stream)
 {
-    if (hf__is_newer(stream->shown.position, newest_fact(stream).position)) {
+    if (hf__is_newer(stream->shown.position, newest_position(stream))) {
         stream->known = stream->shown;
     }
     stream->shown = (struct hf_fact){0};
@@ -240,7 +249,7 @@ bool hf__evidence_refutes(const struct hf_core *core, struct hf_stream *stream,
         if (!is_known || find_in(result->page, stream->position) == NULL) {
             return true;
         }
-        stream->heard_life = 0; /* written back into another life */
+        stream->seen_life = hf__evidence_life(core, stream); /* it was written back */
     }
     return false;
 }

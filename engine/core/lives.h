@@ -1,7 +1,7 @@
 /* Lives: those processes of the store into which somebody has published, as the store itself notes
  * them with its data (store.h, on_connected). What goes back to an earlier state of the data
- * forgets the lives that were admitted since: so the list tells whether a store can have what was
- * written in a life, even when the entry by which one would see it has expired.
+ * forgets the lives that were admitted since: so the list tells that it went back behind something,
+ * even when the entry by which one would see it has expired.
  *
  * The older ones are dropped (HF_LIVES_MAX): a list that is full lacks nothing for certain. */
 #ifndef HF_CORE_LIVES_H

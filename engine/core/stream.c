@@ -49,7 +49,7 @@ void hf__stream_drop_pending(struct hf_stream *stream)
 static void keep_back(struct hf_core *core, struct hf_stream *stream,
                       struct hf_publication *publication)
 {
-    hf__evidence_note(stream, publication->position, &publication->fields, core->life, true);
+    hf__evidence_note(stream, publication->position, &publication->fields, core->life, core->life);
     if (stream->pending_count >= core->config.tail_publications_max ||
         stream->pending_bytes + publication->size > core->config.tail_bytes_max) {
         goto overflow;
@@ -197,7 +197,8 @@ void hf__stream_message(struct hf_core *core, struct hf_stream *stream,
     switch (stream->state) {
     case HF_STREAM_OFFLINE:
     case HF_STREAM_LISTENING:
-        hf__evidence_note(stream, publication->position, &publication->fields, core->life, true);
+        hf__evidence_note(stream, publication->position, &publication->fields, core->life,
+                          core->life);
         return; /* the read that follows listening brings it */
     case HF_STREAM_PLACING:
         keep_back(core, stream, publication);
@@ -209,7 +210,7 @@ void hf__stream_message(struct hf_core *core, struct hf_stream *stream,
         deliver(core, stream, publication);
     } else if (publication->position.epoch == stream->position.epoch &&
                publication->position.offset == stream->position.offset + 1) {
-        stream->heard_life = core->life;
+        stream->seen_life = core->life;
         advance(core, stream, publication, now_ms);
     } else {
         doubt(core, stream, publication);
@@ -305,10 +306,8 @@ static void adopt(struct hf_core *core, struct hf_stream *stream,
 {
     hf__core_clear_tail(core, stream);
     bool is_known = hf_position_equal(stream->known.position, result->top);
-    bool is_our_epoch = result->top.epoch == stream->position.epoch ||
-                        result->top.epoch == stream->known.position.epoch;
     stream->newest_print = is_known ? stream->known.print : 0;
-    stream->heard_life = is_our_epoch ? stream->heard_life : 0;
+    stream->seen_life = is_known ? stream->seen_life : hf__evidence_life(core, stream);
     stream->position = result->top;
     stream->has_place = true;
     struct hf_page *page = result->page;
@@ -350,6 +349,10 @@ static bool catch_up(struct hf_core *core, struct hf_stream *stream,
     }
     if (stream->position.offset > before && stream->state == HF_STREAM_PLACING) {
         core->counters.gaps_repaired++;
+    }
+    if (stream->position.offset > before &&
+        hf__is_newer(stream->position, stream->known.position)) {
+        stream->seen_life = hf__evidence_life(core, stream);
     }
     return result->has_more || stream->position.offset >= result->top.offset;
 }

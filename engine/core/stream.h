@@ -100,12 +100,12 @@ struct hf_stream {
                              it */
     struct hf_position position; /* newest publication handed on */
     struct hf_tail tail;         /* ends at position */
-    struct hf_fact known;     /* newest acknowledged to a publisher here, heard or read, if ahead of
-                                 position */
-    struct hf_fact shown;     /* newest that was read from a life which is still to be compared,
-                                 and perhaps does not follow what we know */
-    uint64_t heard_life;      /* the store's life in which the newest publication up to `known` and
-                                 position was written that we heard or published; 0: not known */
+    struct hf_fact known; /* newest acknowledged to a publisher here, heard or read, if ahead of
+                             position */
+    struct hf_fact shown; /* newest that was read from a life which is still to be compared,
+                             and perhaps does not follow what we know */
+    uint64_t seen_life; /* one that the store had admitted when it had the newest up to `known` and
+                           position: heard, when it was written; read, by then. 0: not known */
     uint64_t newest_print;    /* fingerprint of the publication at position, kept when the tail
                                  goes; 0: unknown */
     uint64_t tail_expires_ms; /* the store's history is gone by then unless renewed */
@@ -174,12 +174,35 @@ struct hf_page *hf__core_cut_tail(struct hf_core *core, const struct hf_stream *
                                   uint64_t after, uint32_t limit, size_t bytes_max);
 /* Queues a read for the stream unless it has one. */
 void hf__core_want_read(struct hf_core *core, struct hf_stream *stream);
+void hf__core_unqueue_read(struct hf_core *core, struct hf_stream *stream);
 void hf__core_send_reads(struct hf_core *core);
 /* Queues a read for later: this one failed. */
 void hf__core_retry_read(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms);
 /* Counts as the stream's open read. */
 void hf__core_send_mend(struct hf_core *core, struct hf_stream *stream,
                         const struct hf_core_mend *mend);
+
+/* --- registry.c: which streams there are ----------------------------------------------------- */
+
+struct hf_stream *hf__registry_find(const struct hf_core *core, struct hf_bytes channel);
+/* hf_table_next for streams. */
+struct hf_stream *hf__registry_next(const struct hf_core *core, struct hf_table_walk *walk);
+/* One that is OFFLINE, and knows what its channel's witness did. NULL: no memory. */
+struct hf_stream *hf__registry_add(struct hf_core *core, struct hf_bytes channel,
+                                   const struct hf_stream_options *options);
+/* An OFFLINE one follows its channel, if the store is there. */
+void hf__registry_connect(struct hf_core *core, struct hf_stream *stream);
+/* It has no watches: it stays for a while. */
+void hf__registry_linger(struct hf_core *core, struct hf_stream *stream, uint64_t now_ms);
+void hf__registry_stop_lingering(struct hf_core *core, struct hf_stream *stream);
+/* It has lingered for long enough. */
+void hf__registry_drop(struct hf_core *core, struct hf_stream *stream);
+/* Nothing of it is open or waits; what it knows becomes a witness. */
+void hf__registry_free(struct hf_core *core, struct hf_stream *stream);
+/* Witnesses are heard: each one's channel gets a stream for as long as the comparison takes. */
+void hf__registry_hear_witnesses(struct hf_core *core);
+/* Somebody wants to follow a stream that was only to be checked: from the beginning, then. */
+void hf__registry_stop_checking(struct hf_core *core, struct hf_stream *stream);
 
 /* --- stream.c: keeping in step --------------------------------------------------------------- */
 
@@ -211,17 +234,22 @@ void hf__stream_widen(struct hf_core *core, struct hf_stream *stream,
 /* A life of the store that we meet may be of an earlier state than the one before, and may have
  * gone on from there on another line. So whatever we have seen of a stream must be found in it:
  * first what lies beyond our place (evidence_to_prove), then our place. One read can tell only
- * what its page shows. Of what has expired nothing is left to compare; but who heard it knows the
- * life in which it was written, and the store those that its data has seen (lives.h). */
+ * what its page shows. Of what has expired nothing is left to compare; but the store's data knows
+ * the lives that were admitted (lives.h): if it does not know one that it knew when it had what we
+ * saw, it is of an earlier time, or of another line, and what we saw counts as lost. */
 
 /* Tells contents of one place apart; never 0. */
 uint64_t hf__fingerprint(const struct hf_publication_fields *fields);
 bool hf__is_same(const struct hf_publication *a, const struct hf_publication *b);
 bool hf__is_newer(struct hf_position a, struct hf_position b);
 /* The store has acknowledged, sent or shown a publication of the line that we follow: it must still
- * have it when it is asked later. `is_heard`: it was written in this life. */
+ * have it when it is asked later. `life` is the one that showed it; `seen_life`: of hf_stream, 0
+ * when not known. */
 void hf__evidence_note(struct hf_stream *stream, struct hf_position position,
-                       const struct hf_publication_fields *fields, uint64_t life, bool is_heard);
+                       const struct hf_publication_fields *fields, uint64_t life,
+                       uint64_t seen_life);
+/* The `seen_life` of what the read brings that was open last, from our life. */
+uint64_t hf__evidence_life(const struct hf_core *core, const struct hf_stream *stream);
 /* Whatever else becomes of the result: the store has shown its newest publication. But what a life
  * shows that was not compared yet must not take the place of what we know. */
 void hf__evidence_read(const struct hf_core *core, struct hf_stream *stream,

@@ -100,7 +100,7 @@ static bool is_newer(struct hf_position a, struct hf_position b)
 
 void hf__witness_note(struct hf_witnesses *witnesses, struct hf_bytes channel,
                       const struct hf_stream_options *options, struct hf_position position,
-                      uint64_t print, uint64_t heard_life)
+                      uint64_t print, uint64_t seen_life)
 {
     struct hf_witness *witness = hf__witness_find(witnesses, channel);
     if (witness == NULL) {
@@ -114,7 +114,7 @@ void hf__witness_note(struct hf_witnesses *witnesses, struct hf_bytes channel,
     witness->options = *options;
     witness->position = position;
     witness->print = print;
-    witness->heard_life = heard_life;
+    witness->seen_life = seen_life;
     witness->noted_s = (uint32_t)(witnesses->clock_ms / 1000) & INT32_MAX;
     if (!witness->is_doubted) {
         TAILQ_REMOVE(&witnesses->trusted, witness, in_list);

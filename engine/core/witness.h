@@ -24,7 +24,7 @@ struct hf_witness {
     TAILQ_ENTRY(hf_witness) in_list;
     struct hf_position position; /* the newest that was acknowledged or heard */
     uint64_t print;              /* fingerprint of the publication there; 0: unknown */
-    uint64_t heard_life;         /* as in struct hf_stream */
+    uint64_t seen_life;          /* as in struct hf_stream */
     struct hf_stream_options options;
     uint32_t noted_s : 31;   /* on the clock of the witnesses */
     uint32_t is_doubted : 1; /* in `doubted`, else in `trusted` */
@@ -56,7 +56,7 @@ void hf__witnesses_fini(struct hf_witnesses *witnesses);
  * is noted. */
 void hf__witness_note(struct hf_witnesses *witnesses, struct hf_bytes channel,
                       const struct hf_stream_options *options, struct hf_position position,
-                      uint64_t print, uint64_t heard_life);
+                      uint64_t print, uint64_t seen_life);
 struct hf_witness *hf__witness_find(struct hf_witnesses *witnesses, struct hf_bytes channel);
 struct hf_bytes hf__witness_channel(const struct hf_witness *witness);
 void hf__witness_remove(struct hf_witnesses *witnesses, struct hf_witness *witness);

@@ -1,7 +1,7 @@
 #include "api/api.h"
 
+#include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -151,16 +151,17 @@ bool hf_api_admit(struct hf_http_request *request)
 
 /* --- a request that is one call ------------------------------------------------------------- */
 
+/* In the request's memory for its handler. */
 struct http_call {
     struct hf_api_call call; /* first */
     struct hf_http_request *request;
 };
+static_assert(sizeof(struct http_call) <= HF_HTTP_HANDLER_BYTES, "a call fits into its request");
 
 static void on_answered(struct hf_api_call *call, int code, struct hf_slice text)
 {
     struct hf_http_request *request = ((struct http_call *)call)->request;
 
-    free(call);
     if (code == 0) {
         hf_api_respond_json(request, text);
     } else if (code == HF_API_FAILED) {
@@ -174,12 +175,8 @@ static void on_answered(struct hf_api_call *call, int code, struct hf_slice text
 static void run(struct hf_http_request *request, const struct hf_api_method *method,
                 const union hf_api_request *parameters)
 {
-    struct http_call *call = malloc(sizeof(*call));
+    struct http_call *call = (struct http_call *)(void *)request->memory;
 
-    if (call == NULL) {
-        hf_api_respond_failure(request);
-        return;
-    }
     *call = (struct http_call){{.worker = request->worker, .answered = on_answered}, request};
     method->run(&call->call, parameters);
 }

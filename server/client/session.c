@@ -231,7 +231,6 @@ static struct hf_slice ordered_channel(const struct hf_command *command)
 void hf_session_dispatch(struct hf_session *session, const struct hf_command *command,
                          struct hf_slice message)
 {
-    hf_counter_add(&session->worker->counters.commands[command->kind], 1);
     if (session->state == HF_SESSION_CONNECTED) {
         struct hf_slice channel = ordered_channel(command);
 
@@ -279,6 +278,7 @@ void hf_session_receive(struct hf_session *session, char *data, size_t len)
                                                : HF_DISCONNECT_BAD_REQUEST);
             break;
         }
+        hf_counter_add(&worker->counters.commands[command.kind], 1);
         hf_session_dispatch(session, &command, message);
     }
     hf_arena_reset(arena);

@@ -299,6 +299,9 @@ void hf_session_serve(struct hf_session *session, const struct hf_user_command *
     if (session->transport->is_transient && command->kind != HF_USER_DISCONNECT) {
         return; /* it is over with one answer, and nobody is subscribed by looking in */
     }
+    if (hf_session_is_closing(session)) {
+        return;
+    }
     if (session->state == HF_SESSION_CONNECTED || command->kind == HF_USER_DISCONNECT) {
         carry_out(session, command);
     } else if (!defer(session, command)) {

@@ -197,7 +197,7 @@ static enum hf_json_status settle(struct hf_slice text, struct hf_arena *arena,
     }
     switch (hf_base64_decode_arena(text, arena, value)) {
     case HF_BASE64_OK:
-        command->is_valid = command->is_valid && hf_json_is_valid(*value);
+        command->is_valid = command->is_valid && hf_json_is_valid_part(*value);
         break;
     case HF_BASE64_MALFORMED:
         command->is_valid = false;

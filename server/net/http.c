@@ -13,7 +13,7 @@ enum {
     LINGER_MS = 2000,               /* for the peer to take the last answer and close */
     WRITE_TIMEOUT_MS = 10000,       /* an answer of which nothing is taken for so long is dropped */
     PIPELINE_BYTES_MAX = 64 * 1024, /* answers that wait for the peer stop its next requests */
-    HEAD_MAX = 1024,                /* status line and our own headers */
+    SPARES_MAX = 64,                /* requests of a worker whose memory is kept for later ones */
 };
 
 static const char *status_text(int status)
@@ -76,24 +76,27 @@ static uint64_t monotonic_us(void)
 static struct hf_http_exchange *take_exchange(struct hf_worker *worker)
 {
     const struct hf_config_holdfast *config = &worker->config->holdfast;
-    struct hf_http_exchange *exchange = worker->priv->spare_exchange;
+    struct hf_http_exchange *exchange = worker->priv->spare_exchanges;
     if (exchange == NULL) {
         return hf__http_exchange_new(config->http_header_max_bytes, config->http_body_max_bytes);
     }
-    worker->priv->spare_exchange = NULL;
+    worker->priv->spare_exchanges = exchange->spare;
+    worker->priv->spare_exchange_count--;
     hf__http_exchange_renew(exchange, config->http_header_max_bytes, config->http_body_max_bytes);
     return exchange;
 }
 
-/* One is kept for the next request: most end before another begins. */
 static void release_exchange(struct hf_http_exchange *exchange)
 {
     struct hf_worker_private *priv = exchange->request.worker->priv;
-    if (priv->spare_exchange == NULL) {
-        priv->spare_exchange = exchange;
-    } else {
+    if (priv->spare_exchange_count == SPARES_MAX) {
         hf__http_exchange_free(exchange);
+        return;
     }
+    hf__http_exchange_trim(exchange);
+    exchange->spare = priv->spare_exchanges;
+    priv->spare_exchanges = exchange;
+    priv->spare_exchange_count++;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -108,37 +111,67 @@ struct answer {
     bool keeps_alive;
 };
 
+/* What an answer is made of, in its order. */
+struct pieces {
+    struct hf_slice list[16];
+    size_t count;
+    size_t len; /* of all together */
+};
+
+static void add_piece(struct pieces *pieces, struct hf_slice piece)
+{
+    pieces->list[pieces->count++] = piece;
+    pieces->len += piece.len;
+}
+
+/* In decimal, at the end of `digits`. snprintf is too slow for the publish path. */
+static struct hf_slice number_text(size_t number, char digits[24])
+{
+    size_t at = 24;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return hf_slice(digits + at, 24 - at);
+}
+
 static struct hf_frame *build_answer(const struct answer *answer)
 {
-    char head[HEAD_MAX];
-    const char *extra = answer->extra_headers != NULL ? answer->extra_headers : "";
-    const char *type = answer->content_type;
-    const char *keep = answer->is_http_1_0 ? "Connection: keep-alive\r\n" : "";
-    char length[48] = ""; /* a 204 has none (RFC 9110, 8.6) */
-    if (answer->status != 204) {
-        snprintf(length, sizeof(length), "Content-Length: %zu\r\n", answer->body.len);
+    struct pieces pieces = {0};
+    char status[24], length[24];
+    add_piece(&pieces, HF_SLICE("HTTP/1.1 "));
+    add_piece(&pieces, number_text((size_t)answer->status, status));
+    add_piece(&pieces, HF_SLICE(" "));
+    add_piece(&pieces, hf_slice_of(status_text(answer->status)));
+    if (answer->content_type != NULL) {
+        add_piece(&pieces, HF_SLICE("\r\nContent-Type: "));
+        add_piece(&pieces, hf_slice_of(answer->content_type));
     }
-    int head_len = snprintf(head, sizeof(head), "HTTP/1.1 %d %s\r\n%s%s%s%s%s", answer->status,
-                            status_text(answer->status), type != NULL ? "Content-Type: " : "",
-                            type != NULL ? type : "", type != NULL ? "\r\n" : "", length,
-                            answer->keeps_alive ? keep : "Connection: close\r\n");
-    if (head_len < 0 || (size_t)head_len >= sizeof(head)) {
-        return NULL;
+    if (answer->status != 204) { /* a 204 has none (RFC 9110, 8.6) */
+        add_piece(&pieces, HF_SLICE("\r\nContent-Length: "));
+        add_piece(&pieces, number_text(answer->body.len, length));
     }
-    size_t extra_len = strlen(extra);
-    size_t body_len = answer->is_head ? 0 : answer->body.len;
+    if (!answer->keeps_alive) {
+        add_piece(&pieces, HF_SLICE("\r\nConnection: close"));
+    } else if (answer->is_http_1_0) {
+        add_piece(&pieces, HF_SLICE("\r\nConnection: keep-alive"));
+    }
+    add_piece(&pieces, HF_SLICE("\r\n"));
+    if (answer->extra_headers != NULL) {
+        add_piece(&pieces, hf_slice_of(answer->extra_headers));
+    }
+    add_piece(&pieces, HF_SLICE("\r\n"));
+    if (!answer->is_head) {
+        add_piece(&pieces, answer->body);
+    }
+
     char *bytes;
-    struct hf_frame *frame = hf_frame_new((size_t)head_len + extra_len + 2 + body_len, &bytes);
-    if (frame == NULL) {
-        return NULL;
-    }
-    memcpy(bytes, head, (size_t)head_len);
-    bytes += head_len;
-    memcpy(bytes, extra, extra_len);
-    bytes += extra_len;
-    memcpy(bytes, "\r\n", 2);
-    if (body_len > 0) {
-        memcpy(bytes + 2, answer->body.data, body_len);
+    struct hf_frame *frame = hf_frame_new(pieces.len, &bytes);
+    for (size_t i = 0; i < pieces.count && frame != NULL; i++) {
+        if (pieces.list[i].len > 0) {
+            memcpy(bytes, pieces.list[i].data, pieces.list[i].len);
+            bytes += pieces.list[i].len;
+        }
     }
     return frame;
 }

@@ -7,6 +7,7 @@
 #ifndef HF_SERVER_HTTP_H
 #define HF_SERVER_HTTP_H
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,6 +15,8 @@
 #include "slice.h"
 
 struct hf_worker;
+
+#define HF_HTTP_HANDLER_BYTES 64
 
 struct hf_http_request {
     struct hf_slice method; /* "GET" */
@@ -23,7 +26,8 @@ struct hf_http_request {
     unsigned version_major; /* always 1 */
     unsigned version_minor; /* 0 or more */
     struct hf_worker *worker;
-    struct hf_connection *connection; /* NULL when the client has left */
+    struct hf_connection *connection;                        /* NULL when the client has left */
+    alignas(max_align_t) char memory[HF_HTTP_HANDLER_BYTES]; /* the handler's, until it answers */
     /* http.c's own follows */
 };
 

@@ -6,7 +6,7 @@
 enum {
     HEADERS_FIRST = 16,
     HEADERS_MAX = 128,
-    HEAD_KEPT_MAX = 4096, /* bytes of a request that the next one takes over */
+    KEPT_MAX = 4096, /* bytes of a head, and of a body, that a later request takes over */
     SPACE = 0x20,
 };
 
@@ -188,18 +188,24 @@ struct hf_http_exchange *hf__http_exchange_new(size_t head_max, size_t body_max)
     return exchange;
 }
 
+void hf__http_exchange_trim(struct hf_http_exchange *exchange)
+{
+    if (exchange->head.capacity > KEPT_MAX) {
+        hf_buffer_fini(&exchange->head);
+    }
+    if (exchange->body.capacity > KEPT_MAX) {
+        hf_buffer_fini(&exchange->body);
+    }
+}
+
 void hf__http_exchange_renew(struct hf_http_exchange *exchange, size_t head_max, size_t body_max)
 {
-    struct hf_buffer head = exchange->head;
-    struct hf_http_header *headers = exchange->headers;
-    uint32_t header_capacity = exchange->header_capacity;
-    if (head.capacity > HEAD_KEPT_MAX) {
-        hf_buffer_fini(&head);
-    }
-    hf_buffer_reset(&head);
-    hf_buffer_fini(&exchange->body);
-    *exchange = (struct hf_http_exchange){
-        .head = head, .headers = headers, .header_capacity = header_capacity};
+    hf_buffer_reset(&exchange->head);
+    hf_buffer_reset(&exchange->body);
+    *exchange = (struct hf_http_exchange){.head = exchange->head,
+                                          .body = exchange->body,
+                                          .headers = exchange->headers,
+                                          .header_capacity = exchange->header_capacity};
     begin(exchange, head_max, body_max);
 }
 

@@ -31,6 +31,7 @@ struct hf_http_counters;
 
 struct hf_http_exchange {
     struct hf_http_request request;    /* first, so that a request is its exchange */
+    struct hf_http_exchange *spare;    /* in worker->priv->spare_exchanges */
     struct hf_http_counters *counters; /* of its route; NULL: not handed to a handler */
     uint64_t complete_at_us;           /* monotonic: when the handler got it */
     http_parser parser;
@@ -56,6 +57,8 @@ struct hf_http_exchange {
 
 /* NULL: no memory. Limits in bytes. */
 struct hf_http_exchange *hf__http_exchange_new(size_t head_max, size_t body_max);
+/* An answered one is kept for a later request: gives back what memory it has beyond the usual. */
+void hf__http_exchange_trim(struct hf_http_exchange *exchange);
 /* Makes it as good as new, for the next request. */
 void hf__http_exchange_renew(struct hf_http_exchange *exchange, size_t head_max, size_t body_max);
 void hf__http_exchange_free(struct hf_http_exchange *exchange);

@@ -14,6 +14,7 @@
 enum {
     WORK_PASSES = 4, /* work that brings more work waits for the next turn after so many */
     US_PER_MS = 1000,
+    ENCODE_KEPT_BYTES = 1024 * 1024, /* of the buffer that answers are encoded in, between turns */
 };
 
 static uint64_t monotonic_us(void)
@@ -74,6 +75,14 @@ static void rest(struct hf_worker_private *priv)
     }
 }
 
+/* A single large answer must not hold its memory for ever. */
+static void give_back(struct hf_buffer *buffer)
+{
+    if (buffer->capacity > ENCODE_KEPT_BYTES) {
+        hf_buffer_fini(buffer);
+    }
+}
+
 /* Ends what the callbacks have begun. */
 static void end_turn(struct hf_worker *worker)
 {
@@ -87,6 +96,7 @@ static void end_turn(struct hf_worker *worker)
             priv->on_turn_end(worker);
         }
     }
+    give_back(&worker->encode);
     uint32_t rest_us = hf_gather_end_turn(&priv->gather, worker->now_ms);
     priv->is_awake = false;
     priv->rest_us = priv->with_work == NULL ? rest_us : 0;
@@ -133,8 +143,10 @@ void hf__loop_close(struct hf_worker *worker)
     for (int i = 0; i < HF_ENTRANCES; i++) {
         SSL_CTX_free(priv->tls[i]);
     }
-    if (priv->spare_exchange != NULL) {
-        hf__http_exchange_free(priv->spare_exchange);
+    while (priv->spare_exchanges != NULL) {
+        struct hf_http_exchange *exchange = priv->spare_exchanges;
+        priv->spare_exchanges = exchange->spare;
+        hf__http_exchange_free(exchange);
     }
     hf_websocket_hash_free(priv->hash);
     hf_send_batch_close(priv->batch);

@@ -50,9 +50,10 @@ struct hf_worker_private {
     char *scratch;               /* HF_LOOP_SCRATCH_BYTES */
     struct hf_send_batch *batch; /* for the end of the turn; empty otherwise */
     struct hf_websocket_hash *hash;
-    struct hf_http_exchange *spare_exchange; /* for the next request; NULL: none */
-    struct hf_connection *connections;       /* all, linked by connection->next */
-    struct hf_connection *with_work;         /* for the end of the turn, by connection->next_work */
+    struct hf_http_exchange *spare_exchanges; /* for the next requests */
+    uint32_t spare_exchange_count;
+    struct hf_connection *connections; /* all, linked by connection->next */
+    struct hf_connection *with_work;   /* for the end of the turn, by connection->next_work */
 };
 
 /* Fills worker->base, wheel, now_ms and priv (zeroed but for what the loop needs). worker->config

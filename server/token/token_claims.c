@@ -78,7 +78,7 @@ static void take_base64(struct hf_json *json, struct hf_arena *arena, struct hf_
     }
     switch (hf_base64_decode_arena(text, arena, &bytes)) {
     case HF_BASE64_OK:
-        if (hf_json_is_valid(bytes)) {
+        if (hf_json_is_valid_part(bytes)) {
             *value = bytes;
             return;
         }

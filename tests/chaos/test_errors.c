@@ -223,11 +223,14 @@ static void readonly_primary_that_became_a_replica_and_goes_back_loses_nothing(v
     }
 }
 
+/* A replica is served at once. */
+static const char *const replicating[] = {"--repl-diskless-sync-delay", "0", NULL};
+
 /* A second server with a copy of the first one's. */
 static void copy_server(struct chaos *chaos)
 {
     struct hf_cluster *cluster = &chaos->cluster;
-    chaos->second = hf_redis_server_start(NULL);
+    chaos->second = hf_redis_server_start(replicating);
     hf_redis_server_do(chaos->second, "REPLICAOF 127.0.0.1 %d",
                        (int)hf_redis_server_port(cluster->redis));
     hf_until(cluster, CHAOS_NUMBER(cluster, "WAIT 1 100") == 1);
@@ -244,7 +247,7 @@ static void follow_copy(struct chaos *chaos)
 static void readonly_primary_that_followed_an_older_copy_is_healed_when_it_goes_back(void **state)
 {
     struct chaos *chaos = *state;
-    struct hf_cluster *cluster = chaos_start(state, NULL);
+    struct hf_cluster *cluster = chaos_start(state, replicating);
     struct outage outage = begin(cluster, NULL);
     copy_server(chaos);
     struct hf_position top = hf_cluster_publish(cluster, 0, "a", 2);
@@ -273,7 +276,7 @@ static void
 readonly_primary_that_was_replaced_is_noticed_by_a_node_that_publishes_nothing(void **state)
 {
     struct chaos *chaos = *state;
-    struct hf_cluster *cluster = chaos_start(state, NULL);
+    struct hf_cluster *cluster = chaos_start(state, replicating);
     cluster->config.redis.probe_interval_ms = PROBE_INTERVAL_MS;
     chaos->proxy = hf_proxy_start(hf_redis_server_port(cluster->redis));
     unsigned quiet = hf_cluster_add_node(cluster, hf_proxy_address(chaos->proxy));
@@ -301,7 +304,7 @@ readonly_primary_that_was_replaced_is_noticed_by_a_node_that_publishes_nothing(v
 /* As long as there is no primary, the node that publishes nothing says so. */
 static void readonly_is_told_by_the_health_of_a_node_that_publishes_nothing(void **state)
 {
-    struct hf_cluster *cluster = chaos_start(state, NULL);
+    struct hf_cluster *cluster = chaos_start(state, replicating);
     cluster->config.redis.probe_interval_ms = PROBE_INTERVAL_MS;
     unsigned quiet = hf_cluster_add_node(cluster, NULL);
     struct hf_subscriber *live = hf_subscriber_open(cluster, quiet, "a");
@@ -310,7 +313,8 @@ static void readonly_is_told_by_the_health_of_a_node_that_publishes_nothing(void
     assert_false(hf_cluster_status(cluster, quiet).is_ready);
     hf_redis_server_do(cluster->redis, "REPLICAOF NO ONE");
     hf_until(cluster, is_well(cluster, 1));
-    hf_until(cluster, hf_subscriber_is_at(live, hf_cluster_publish(cluster, quiet, "a", 2)));
+    struct hf_position top = hf_cluster_publish(cluster, quiet, "a", 2);
+    hf_until(cluster, hf_subscriber_is_at(live, top));
     hf_cluster_check(cluster);
 }
 
@@ -318,19 +322,21 @@ static void readonly_is_told_by_the_health_of_a_node_that_publishes_nothing(void
 static void readonly_for_less_than_a_probe_is_noticed_by_the_replication_history(void **state)
 {
     struct chaos *chaos = *state;
-    struct hf_cluster *cluster = chaos_start(state, NULL);
+    struct hf_cluster *cluster = chaos_start(state, replicating);
     cluster->config.redis.probe_interval_ms = 8 * PROBE_INTERVAL_MS;
     unsigned quiet = hf_cluster_add_node(cluster, NULL);
     struct hf_subscriber *live = hf_subscriber_open(cluster, quiet, "a");
     hf_cluster_publish(cluster, quiet, "a", 3);
     copy_server(chaos);
-    hf_until(cluster, hf_subscriber_is_at(live, hf_cluster_publish(cluster, quiet, "a", 2)));
+    struct hf_position top = hf_cluster_publish(cluster, quiet, "a", 2);
+    hf_until(cluster, hf_subscriber_is_at(live, top));
 
     follow_copy(chaos);
     hf_until(cluster, CHAOS_NUMBER(cluster, "XLEN holdfast:stream:a") == 3);
     hf_redis_server_do(cluster->redis, "REPLICAOF NO ONE");
     hf_until(cluster, CHAOS_NUMBER(cluster, "XLEN holdfast:stream:a") == 5); /* written back */
-    hf_until(cluster, hf_subscriber_is_at(live, hf_cluster_publish(cluster, quiet, "a", 1)));
+    top = hf_cluster_publish(cluster, quiet, "a", 1);
+    hf_until(cluster, hf_subscriber_is_at(live, top));
     assert_int_equal(live->losses, 0);
     hf_cluster_check(cluster);
 }

@@ -215,6 +215,27 @@ static void c38_forged_tokens_get_no_data_of_others_and_the_truth(void **state)
     hf_cluster_check(cluster);
 }
 
+/* Nor does anything else that only asks: a replica would have to be told of it. */
+static void reads_of_what_is_there_write_nothing_to_redis(void **state)
+{
+    struct hf_cluster *cluster = chaos_start(state, NULL);
+    unsigned first = hf_cluster_add_node(cluster, NULL);
+    struct hf_subscriber *away = hf_subscriber_open(cluster, first, "a");
+    struct hf_position top = hf_cluster_publish(cluster, first, "a", 2);
+    hf_until(cluster, hf_subscriber_is_at(away, top));
+    hf_subscriber_leave(away);
+    top = hf_cluster_publish(cluster, first, "a", 20);
+    unsigned second = hf_cluster_add_node(cluster, NULL); /* it knows nothing: all is read */
+    long long changes = chaos_info(cluster, "rdb_changes_since_last_save");
+    long long reads = chaos_info(cluster, "total_reads_processed");
+    hf_subscriber_come_back(away, second);
+    hf_until(cluster, hf_subscriber_is_at(away, top));
+    assert_int_equal(away->recoveries, 1);
+    assert_true(chaos_info(cluster, "total_reads_processed") > reads);
+    assert_int_equal(chaos_info(cluster, "rdb_changes_since_last_save"), changes);
+    hf_cluster_check(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +246,7 @@ int main(void)
         CHAOS_TEST(c30_three_offline_cycles_without_traffic_repeat_nothing),
         CHAOS_TEST(c37_noisy_channel_takes_nothing_from_quiet_ones),
         CHAOS_TEST(c38_forged_tokens_get_no_data_of_others_and_the_truth),
+        CHAOS_TEST(reads_of_what_is_there_write_nothing_to_redis),
     };
     return CHAOS_RUN(tests);
 }

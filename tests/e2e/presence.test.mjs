@@ -1,6 +1,7 @@
 // Presence, joins and leaves over two nodes with the SDK.
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { SignJWT } from 'jose';
 import { redisEngine, startBroker } from './lib/broker.mjs';
 import { connectRaw } from './lib/raw.mjs';
 import { startRedis } from './lib/redis.mjs';
@@ -92,6 +93,33 @@ test('clients on two nodes -> each node knows all of them and tells who joins an
   );
   watcher.close();
   await until('no key is left', async () => (await redis.command('KEYS', 'holdfast:presence*')).length === 0);
+});
+
+test('presence_leave_delay: back on another node within it -> nobody is told; longer away -> a leave', { timeout: 60000 }, async (t) => {
+  const secret = 'a secret for tokens';
+  const sign = (sub) => new SignJWT({ sub }).setProtectedHeader({ alg: 'HS256' }).sign(new TextEncoder().encode(secret));
+  const { a, b } = await startPair(t, {
+    presence: { allow_subscribe_for_client: true, allow_presence_for_subscriber: true },
+    client: { insecure: false, presence_update_interval: '1s', token: { hmac_secret_key: secret } },
+    holdfast: { presence_leave_delay: '3s' },
+  });
+  const watcher = await startWatcher(t, a.url, { token: await sign('watcher') });
+  const token = await sign('42');
+  const present = async () => Object.values((await watcher.sub.presence()).clients).filter(({ user }) => user === '42').length;
+  const newsOfOthers = () => watcher.news.filter(([, who]) => who !== clientOf(watcher)).map(([kind]) => kind);
+
+  const first = await startSubscriber(t, a.url, CHANNEL, { token });
+  await until('its join', () => newsOfOthers().length === 1);
+  first.close();
+  const again = await startSubscriber(t, b.url, CHANNEL, { token });
+  assert.equal(await present(), 1, 'the one that is back');
+  again.close();
+  const third = await startSubscriber(t, a.url, CHANNEL, { token });
+  assert.deepEqual(newsOfOthers(), ['join'], 'it was away twice, and nobody was told');
+  third.close();
+  await until('gone for longer than that', () => newsOfOthers().length === 2);
+  assert.deepEqual(newsOfOthers(), ['join', 'leave']);
+  assert.equal(await present(), 0);
 });
 
 test('a subscriber that asks for joins -> is told of its own behind the reply, one that does not ask of none', { timeout: 60000 }, async (t) => {

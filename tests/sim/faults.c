@@ -77,9 +77,10 @@ static void come_back_as(struct sim *sim, const struct model_stream *streams,
                          const struct hf_lives *noted)
 {
     store_down(sim);
+    bool has_forgotten = hf_lives_lack(noted, hf_lives_newest(&sim->noted));
     sim->noted = *noted;
     for (unsigned i = 0; i < MODEL_CHANNELS; i++) {
-        model_go_back(&sim->store, i, &streams[i]);
+        model_go_back(&sim->store, i, &streams[i], has_forgotten);
         model_note_line(&sim->store, i, sim->world.now_ms, false);
         clients_note_change(sim, i);
     }

@@ -145,11 +145,12 @@ int model_mend(struct model_store *store, unsigned channel, const struct hf_core
     return HF_OK;
 }
 
-void model_go_back(struct model_store *store, unsigned channel, const struct model_stream *before)
+void model_go_back(struct model_store *store, unsigned channel, const struct model_stream *before,
+                   bool has_forgotten)
 {
     struct model_stream *stream = &store->streams[channel];
     bool is_loss = !hf_position_equal(stream->top, before->top) || stream->newest != before->newest;
-    bool has_lost = stream->has_lost || is_loss;
+    bool has_lost = stream->has_lost || is_loss || has_forgotten;
     *stream = *before;
     stream->has_lost = has_lost;
 }

@@ -22,7 +22,7 @@ struct model_stream {
     uint64_t numbers[MODEL_HISTORY];
     uint64_t newest;  /* the publication at top, whether its entry is kept or not */
     uint64_t emptied; /* the newest when the entries were lost last */
-    bool has_lost;    /* it went back once, so it may have to be mended */
+    bool has_lost;    /* it went back once, or forgot a life: so it may have to be mended */
 };
 
 struct model_publication {
@@ -56,8 +56,10 @@ void model_read(struct model_store *store, unsigned channel, const struct hf_cor
 /* HF_OK or HF_EUNRECOVERABLE, as struct hf_core_mend says. */
 int model_mend(struct model_store *store, unsigned channel, const struct hf_core_mend *mend);
 
-/* The store has lost everything of the stream that came after it was as `before`. */
-void model_go_back(struct model_store *store, unsigned channel, const struct model_stream *before);
+/* The store has lost everything of the stream that came after it was as `before`; and a life that
+ * was admitted since. */
+void model_go_back(struct model_store *store, unsigned channel, const struct model_stream *before,
+                   bool has_forgotten);
 /* Whether the store has all that was written behind this publication (number 0: not known which it
  * was). */
 bool model_follows(const struct model_store *store, unsigned channel, struct hf_position position,

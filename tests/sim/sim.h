@@ -22,8 +22,8 @@
  *   V7  when all is well, a stream goes through all that a living node has seen of its epoch and
  *       behind which it still has what follows: who has anything older is refused anyway, whichever
  *       line it was on, so that nothing is said falsely
- *   V8  a stream is mended only when it has lost something, or by a node that the others took for
- *       dead meanwhile
+ *   V8  a stream is mended only when it has lost something, or its store has forgotten a life and
+ *       so may have, or by a node that the others took for dead meanwhile
  *   V9  nobody is told `recovered` on a line that the stream has left, as far as V2 goes, by a node
  *       that knows the present life of the store, or if it was long ago by any node */
 #ifndef HF_SIM_SIM_H

@@ -184,21 +184,28 @@ export const FAULTS = {
 // What it is left alone for afterwards, at least and at most.
 const REST_MS = { redis: [100, 4000], node: [800, 3000], link: [800, 3000], client: [100, 1000] };
 
-// plan(random, { ms, nodes, clients, loses }): steps [{ at, fault, target, ... }] for ms milliseconds, at
-// most one at a time on Redis, on a node with its link, and on a client. loses: false leaves out what loses
-// data.
-export function plan(random, { ms, nodes, clients, loses }) {
-  const names = Object.entries(FAULTS)
-    .filter(([, fault]) => loses || !fault.loses)
-    .flatMap(([name, fault]) => Array(fault.weight).fill(name));
+// A seed has some kinds of faults and not others, so that each comes often with each, and its own density.
+export function draft(random, { loses }) {
+  const possible = Object.keys(FAULTS).filter((name) => loses || !FAULTS[name].loses);
+  const some = possible.filter(() => random.chance(0.6));
+  const names = (some.length > 0 ? some : possible).flatMap((name) => Array(FAULTS[name].weight).fill(name));
+  return { names, gapMs: random.pick([100, 300, 700]) };
+}
+
+// What a fault keeps busy: a node and its link are one.
+export const resource = (fault, target) => `${FAULTS[fault].of.replace('link', 'node')} ${target}`;
+
+// Steps [{ at, fault, target, ... }] for ms milliseconds from such a draft, at most one at a time on Redis, on
+// a node with its link, and on a client.
+export function plan(random, { names, gapMs }, { ms, nodes, clients }) {
   const freeAt = new Map();
   const steps = [];
-  for (let at = 300; at < ms; at += random.between(50, 700)) {
+  for (let at = 300; at < ms; at += random.between(20, gapMs)) {
     const fault = random.pick(names);
     const { of, draw } = FAULTS[fault];
     const target = of === 'redis' ? 0 : random.between(0, (of === 'client' ? clients : nodes) - 1);
     const parameters = draw(random);
-    const busy = of === 'link' ? `node ${target}` : `${of} ${target}`;
+    const busy = resource(fault, target);
     if (at < (freeAt.get(busy) ?? 0)) continue;
     freeAt.set(busy, at + parameters.ms + random.between(...REST_MS[of]));
     steps.push({ at, fault, target, ...parameters });

@@ -43,7 +43,8 @@ export class Life {
   }
 }
 
-// What was lost may be shown for so long after: by a node that was stopped meanwhile, for example.
+// What was lost may be shown for so long after: a moment; and longer by a node that was stopped meanwhile.
+const MOMENT_MS = 500;
 const LATE_MS = 10000;
 
 const place = ({ epoch, offset }) => `${epoch}-${offset}`;
@@ -71,7 +72,8 @@ export class Ledger {
 
   // When Redis may first have lost what was first seen at that time; undefined: not at all.
   lostAt(first) {
-    return this.losses.find((loss) => loss >= first - LATE_MS);
+    const since = (ms) => this.losses.find((loss) => loss >= first - ms);
+    return since(MOMENT_MS) ?? since(LATE_MS);
   }
 
   // Publication `id` is at that position, says `who`, to whom node `life` has shown it (Redis: undefined).
@@ -81,23 +83,23 @@ export class Ledger {
     const key = `${channel} ${place(position)}`;
     let record = this.positions.get(key);
     if (record && record.id !== id) {
-      this.#conflict('R2', record, `${key} is ${record.id} for ${record.who}, ${id} for ${who}`);
+      this.#conflict('R2', record, life, `${key} is ${record.id} for ${record.who}, ${id} for ${who}`);
       record = undefined;
     }
     if (!record) {
       record = { ...position, id, first: now, lives: new Set(), who };
       this.positions.set(key, record);
-      this.#oncePerEpoch(record);
+      this.#oncePerEpoch(record, life);
     }
     if (life) record.lives.add(life);
   }
 
-  #oncePerEpoch(record) {
+  #oncePerEpoch(record, life) {
     const others = this.publications.get(record.id) ?? [];
     for (const other of others) {
       const text = `${record.id} is at ${other.channel} ${place(other)} for ${other.who}, at ${record.channel} ${place(record)} for ${record.who}`;
       if (other.epoch === record.epoch) {
-        if (other.offset !== record.offset) this.#conflict('R3', other, text);
+        if (other.offset !== record.offset) this.#conflict('R3', other, life, text);
       } else if (this.lostAt(other.first) === undefined) {
         this.violation('R3', `${text}; nothing was lost`);
       }
@@ -105,18 +107,25 @@ export class Ledger {
     this.publications.set(record.id, [...others, record]);
   }
 
-  #conflict(rule, known, text) {
+  // `known` has been shown, and node `life` now shows what contradicts it.
+  #conflict(rule, known, life, text) {
     const now = this.clock();
     const lost = this.lostAt(known.first);
-    const since = Math.min(lost, known.first);
-    const knew = rule === 'R3' && this.repeated.has(known.id) ? [] : [...known.lives].filter((life) => life.isSound(since, now));
     if (lost === undefined) {
       this.violation(rule, `${text}; nothing was lost since`);
-    } else if (knew.length > 0) {
-      this.violation(rule, `${text}; known to ${knew.map((life) => life.name).join(', ')}`);
+      return;
+    }
+    const since = Math.min(lost, known.first);
+    const state = (node) => `${node.name} ${node.isSound(since, now) ? 'knew' : node.ended === undefined ? 'was away' : 'has ended'}`;
+    const story = `${text}; lost at ${lost}, ${[...known.lives].map(state).join(', ') || 'unseen by any node'}`;
+    const isKnown = [...known.lives].some((node) => node.isSound(since, now));
+    const isStale = life !== undefined && !life.isSound(since, now);
+    if (rule === 'R3' && this.repeated.has(known.id)) {
+      this.excused.push({ at: now, rule, text: `${story}; its key may be lost` });
+    } else if (isKnown && !isStale) {
+      this.violation(rule, story);
     } else {
-      const why = [...known.lives].map((life) => `${life.name} ${life.isSound(since, now) ? 'knew' : life.ended === undefined ? 'was away' : 'has ended'}`);
-      this.excused.push({ at: now, rule, text: `${text}; lost at ${since}, ${why.join(', ') || 'unseen by any node'}` });
+      this.excused.push({ at: now, rule, text: isStale ? `${story}; ${life.name} was away` : story });
     }
   }
 

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBalancer } from './balancer.mjs';
 import { startBroker } from './broker.mjs';
-import { FAULTS, plan } from './faults.mjs';
+import { FAULTS, draft, plan, resource } from './faults.mjs';
 import { Ledger, Life, Story } from './ledger.mjs';
 import { startLink } from './link.mjs';
 import { startRedis } from './redis.mjs';
@@ -95,7 +95,8 @@ class Node {
 
 export class System {
   constructor(t, random, { loses }) {
-    Object.assign(this, { t, random, loses });
+    Object.assign(this, { t, random });
+    this.draft = draft(random, { loses });
     this.log = [];
     this.started = performance.now();
     this.clock = () => Math.round(performance.now() - this.started);
@@ -106,6 +107,7 @@ export class System {
     this.sizes = []; // how much Redis had written, whenever it was more or less than before
     this.answers = {}; // what publishers were told, counted
     this.sent = 0;
+    this.busy = new Set(); // what faults go on with
   }
 
   // Clients that go away and come back.
@@ -121,6 +123,7 @@ export class System {
     const { t, random } = this;
     this.redis = await startRedis(t, { appendonly: true });
     this.config = configuration(random);
+    this.tell(`faults ${[...new Set(this.draft.names)].join(' ')}, ${this.draft.gapMs} ms apart at most`);
     this.tell(`configuration ${JSON.stringify(this.config.holdfast)} ${JSON.stringify(this.config.engine)}`);
     for (let i = 0; i < NODES; i++) {
       const link = await startLink(t, this.redis.port);
@@ -223,7 +226,7 @@ export class System {
 
   // Things go wrong for ms milliseconds while messages are published; then everything is as it should be.
   async round(ms) {
-    const steps = plan(this.random, { ms, nodes: NODES, clients: this.travellers.length, loses: this.loses });
+    const steps = plan(this.random, this.draft, { ms, nodes: NODES, clients: this.travellers.length });
     let isOver = false;
     const publishers = Array.from({ length: PUBLISHERS }, () => this.#publishFor(this.random.fork(), () => isOver));
     const begin = this.clock();
@@ -244,12 +247,20 @@ export class System {
     const { of, run } = FAULTS[fault];
     const what = { redis: undefined, client: this.travellers[target], node: this.nodes[target], link: this.nodes[target] }[of];
     const name = what?.life?.name ?? what?.story?.who ?? '';
+    const busy = resource(fault, target);
+    if (this.busy.has(busy)) {
+      this.tell(`${fault} ${name} is left out: the last one took longer than planned`);
+      return;
+    }
+    this.busy.add(busy);
     this.tell(`${fault} ${name} ${JSON.stringify(parameters)}`);
     try {
       const result = await run(this, parameters, what);
       this.tell(`${fault} ${name} is over ${typeof result === 'string' ? result : ''}`);
     } catch (error) {
       this.ledger.violation('FAULT', `${fault} ${name}: ${error.stack}`);
+    } finally {
+      this.busy.delete(busy);
     }
   }
 
@@ -338,8 +349,12 @@ export class System {
     writeFileSync(join(dir, 'log.txt'), `${this.log.join('\n')}\n`);
     const stories = this.clients.map(({ story }) => `${story.who} on ${story.channel}\n  ${story.events.join('\n  ')}\n`);
     writeFileSync(join(dir, 'clients.txt'), stories.join('\n'));
-    const positions = [...this.ledger.positions.entries()].map(([key, { id, first, lives, who }]) => `${first} ${key} ${id} ${who} ${[...lives].map((life) => life.name)}`);
-    writeFileSync(join(dir, 'positions.txt'), `${positions.join('\n')}\n`);
+    const { positions, repeated } = this.ledger;
+    const lines = [...positions].map(([key, { id, first, lives, who }]) => {
+      const nodes = [...lives].map((life) => life.name);
+      return `${first} ${key} ${id}${repeated.has(id) ? ' (repeated)' : ''} ${who} ${nodes}`;
+    });
+    writeFileSync(join(dir, 'positions.txt'), `${lines.join('\n')}\n`);
     for (const { name, broker } of this.nodes) {
       broker.children.forEach((child, i) => writeFileSync(join(dir, `${name}.${i + 1}.log`), child.output));
     }

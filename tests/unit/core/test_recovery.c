@@ -297,6 +297,20 @@ static void many_that_are_older_than_the_tail_share_one_read(void **state)
     assert_int_equal(counters(&fx)->reads, 2);
 }
 
+/* 7:21 and 7:22 are on their way to us. */
+static void what_a_page_has_beyond_our_place_is_left_to_the_messages(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_with_tail();
+    hf_core_removed(fx.core, fixture_bytes("ch"));
+    recover(&fx, w, "r", 7, 18);
+    expect(&fx, "read ch after 7:18\n");
+    read_gives(&fx, 7, 22, 19, 22);
+    expect(&fx, "answer r recovered 7:20 of 7:20 19-20 live\n");
+    hear(&fx, "ch", 7, 21);
+    expect(&fx, "deliver w 7:21\n");
+}
+
 static void a_page_that_does_not_reach_the_tail_is_answered_as_it_is(void **state)
 {
     (void)state;
@@ -777,6 +791,7 @@ int main(void)
         TEST(without_a_newest_nothing_is_recovered),
         TEST(a_first_subscriber_of_the_newest_needs_one_read),
         TEST(many_that_are_older_than_the_tail_share_one_read),
+        TEST(what_a_page_has_beyond_our_place_is_left_to_the_messages),
         TEST(a_page_that_does_not_reach_the_tail_is_answered_as_it_is),
         TEST(what_the_store_has_trimmed_is_refused),
         TEST(a_store_that_keeps_nothing_refuses_all_that_is_older),

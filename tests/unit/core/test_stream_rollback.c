@@ -592,6 +592,18 @@ static void what_a_life_showed_that_nobody_has_met_is_asked_for_in_the_next(void
     expect(&fx, "mend ch at 7:10 anew\n");
 }
 
+static void of_what_two_lives_showed_the_first_is_kept_until_it_was_compared(void **state)
+{
+    (void)state;
+    struct hf_core_watch *w = start_live(&fx, 7, 8);
+    recover(&fx, w, "r", 7, 6);
+    be_answered_by_another_life(7, 14, 11, 14);
+    wait_ms(&fx, 200); /* asked again, and still nobody has told us */
+    be_answered_by_another_life(7, 17, 15, 17);
+    reconnect(false);
+    expect(&fx, "listen ch\nread ch from 7:14\n");
+}
+
 static void what_a_life_showed_and_the_next_one_has_is_of_our_line(void **state)
 {
     (void)state;
@@ -684,7 +696,7 @@ static void lives_that_were_dropped_from_the_list_prove_nothing(void **state)
     assert_true(hf_core_is_checked(fx.core));
 }
 
-static void a_place_that_was_only_read_is_of_no_known_life(void **state)
+static void a_place_that_was_only_read_is_of_a_store_that_had_admitted_this_life(void **state)
 {
     (void)state;
     start_live(&fx, 7, 8);
@@ -692,11 +704,33 @@ static void a_place_that_was_only_read_is_of_no_known_life(void **state)
     reconnect(false);
     forget_log();
     read_gives(&fx, 7, 8, 0, 0);
+    expect(&fx, "mend ch at 7:8 anew\n");
+}
+
+static void
+a_place_that_was_read_on_trial_is_of_a_store_that_had_admitted_the_life_before(void **state)
+{
+    (void)state;
+    fixture_start(&fx);
+    fx.life = 2;
+    hf_core_set_fence(fx.core, true, fx.now_ms);
+    connect_store(&fx); /* life 1 was admitted */
+    watch(&fx, "ch", "w");
+    listening(&fx, "ch");
+    read_gives(&fx, 7, 8, 8, 8);
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 8, 0, 0);
     expect(&fx, "");
+    fx.lives = (struct hf_lives){1, {9}};
+    reconnect(false);
+    forget_log();
+    read_gives(&fx, 7, 8, 0, 0);
+    expect(&fx, "mend ch at 7:8 anew\n");
 }
 
 /* It was lost, and another node has written it back into the life after. */
-static void what_was_written_back_is_of_no_known_life_any_more(void **state)
+static void what_was_written_back_is_of_the_life_that_has_it(void **state)
 {
     (void)state;
     start_live_with_tail();
@@ -705,6 +739,7 @@ static void what_was_written_back_is_of_no_known_life_any_more(void **state)
     forget_log();
     read_gives(&fx, 7, 8, 8, 8);
     expect(&fx, "");
+    hf_lives_admit(&fx.lives, fx.life);
     reconnect(false);
     forget_log();
     read_gives(&fx, 7, 8, 0, 0);
@@ -781,14 +816,16 @@ int main(void)
         TEST(what_was_acknowledged_beyond_the_page_is_asked_for_before_the_place),
         TEST(what_was_acknowledged_beyond_the_page_and_is_another_now_gets_a_new_epoch),
         TEST(what_a_life_showed_that_nobody_has_met_is_asked_for_in_the_next),
+        TEST(of_what_two_lives_showed_the_first_is_kept_until_it_was_compared),
         TEST(what_a_life_showed_and_the_next_one_has_is_of_our_line),
         TEST(what_a_life_showed_of_a_stream_that_was_empty_is_of_our_line),
         TEST(what_a_life_showed_is_kept_when_nobody_follows_the_stream_any_more),
         TEST(a_level_store_that_knows_the_life_of_our_newest_is_believed),
         TEST(a_level_store_that_does_not_know_the_life_of_our_newest_has_another),
         TEST(lives_that_were_dropped_from_the_list_prove_nothing),
-        TEST(a_place_that_was_only_read_is_of_no_known_life),
-        TEST(what_was_written_back_is_of_no_known_life_any_more),
+        TEST(a_place_that_was_only_read_is_of_a_store_that_had_admitted_this_life),
+        TEST(a_place_that_was_read_on_trial_is_of_a_store_that_had_admitted_the_life_before),
+        TEST(what_was_written_back_is_of_the_life_that_has_it),
         TEST(what_was_acknowledged_in_a_life_that_the_store_does_not_know_is_lost),
         TEST(a_witness_knows_the_life_too),
     };

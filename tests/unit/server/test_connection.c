@@ -526,6 +526,20 @@ static void a_half_closed_peer_gets_what_is_queued_when_the_driver_answers(void 
     loop_client_close(&client);
 }
 
+static void a_large_answer_does_not_hold_its_memory_beyond_the_turn(void **state)
+{
+    struct hf_buffer *encode = &test.fixture.worker.encode;
+
+    (void)state;
+    assert_true(hf_buffer_reserve(encode, 1000));
+    size_t small = encode->capacity;
+    hf__loop_turn(&test.fixture.worker);
+    assert_int_equal(encode->capacity, small);
+    assert_true(hf_buffer_reserve(encode, (size_t)2 << 20));
+    hf__loop_turn(&test.fixture.worker);
+    assert_int_equal(encode->capacity, 0);
+}
+
 static void a_deadline_is_called_once_and_can_be_moved_or_taken_back(void **state)
 {
     (void)state;
@@ -744,6 +758,7 @@ int main(void)
         CASE(the_end_that_comes_while_reading_is_off_is_heard_when_it_is_on_again),
         CASE(a_peer_that_is_slow_again_and_again_gets_everything),
         CASE(a_half_closed_peer_gets_what_is_queued_when_the_driver_answers),
+        CASE(a_large_answer_does_not_hold_its_memory_beyond_the_turn),
         CASE(a_deadline_is_called_once_and_can_be_moved_or_taken_back),
         CASE(later_comes_once_at_the_end_of_the_turn),
         CASE(draining_asks_each_driver_for_its_goodbye),

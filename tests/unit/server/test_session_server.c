@@ -277,6 +277,18 @@ static void subscription_of_a_date_before_1970_ends(void **state)
     client_close(&client);
 }
 
+/* Who carries a command out on many has the next one in hand while the one before says goodbye. */
+static void session_that_is_closing_keeps_nothing(void **state)
+{
+    struct client client;
+
+    client_connect(&client, *state);
+    hf_session_disconnect(client.session, HF_DISCONNECT_SERVER_ERROR);
+    serve(&client, HF_USER_SUBSCRIBE, "{\"channel\":\"chat:a\"}");
+    assert_null(client.session->identity);
+    client_close(&client);
+}
+
 /* --- while the connect command waits -------------------------------------------------------- */
 
 static void commands_wait_for_the_connect_command(void **state)
@@ -353,6 +365,7 @@ int main(void)
         WITH_FIXTURE(expired_client_is_disconnected),
         WITH_FIXTURE(dates_that_no_clock_reaches_are_the_last_or_the_first_one),
         WITH_FIXTURE(subscription_of_a_date_before_1970_ends),
+        WITH_FIXTURE(session_that_is_closing_keeps_nothing),
         cmocka_unit_test(commands_wait_for_the_connect_command),
         cmocka_unit_test(waiting_commands_are_bounded_and_a_disconnect_does_not_wait),
     };

@@ -366,6 +366,7 @@ static void connect_waits_for_the_subscriptions_of_its_token(void **state)
                "{\"id\":2,\"error\":{\"code\":105,\"message\":\"already subscribed\"}}\n"
                "{\"id\":3,\"error\":{\"code\":108,\"message\":\"not available\"}}"));
     client_forget(&client);
+    assert_int_equal(hf_counter_read(&fixture->worker.counters.commands[HF_COMMAND_SUBSCRIBE]), 1);
     /* what was published to chat:a meanwhile is asked for from where the client is */
     assert_int_equal(fake_engine.request_count, 3);
     assert_int_equal(request_at(2, FAKE_CONTINUE)->subscribe.since.offset, 4);

@@ -468,6 +468,30 @@ static void malformed_claims_are_invalid(void **state)
     }
 }
 
+/* What stands in base64 becomes part of what others are told, and must not nest too deep there. */
+static void encoded_info_may_nest_one_level_less_than_any_json(void **state)
+{
+    char payload[512] = "{\"b64info\":\"";
+
+    (void)state;
+    for (int i = 0; i < 42; i++) { /* [[[ */
+        (void)strcat(payload, "W1tb");
+    }
+    size_t half = strlen(payload);
+    (void)strcat(payload, "W11d");
+    for (int i = 0; i < 41; i++) { /* ]]] */
+        (void)strcat(payload, "XV1d");
+    }
+    (void)strcat(payload, "XV0=\"}");
+    assert_int_equal(verdict(payload), HF_TOKEN_OK); /* 127 */
+    (void)strcpy(payload + half, "W1td");
+    for (int i = 0; i < 42; i++) {
+        (void)strcat(payload, "XV1d");
+    }
+    (void)strcat(payload, "XQ==\"}");
+    assert_int_equal(verdict(payload), HF_TOKEN_INVALID); /* 128 */
+}
+
 static void audience_and_issuer_are_asked_for(void **state)
 {
     static const struct {
@@ -682,6 +706,7 @@ int main(void)
         cmocka_unit_test(skipped_signature_leaves_the_dates),
         cmocka_unit_test(dates_decide),
         cmocka_unit_test(malformed_claims_are_invalid),
+        cmocka_unit_test(encoded_info_may_nest_one_level_less_than_any_json),
         cmocka_unit_test(audience_and_issuer_are_asked_for),
         cmocka_unit_test(audience_and_issuer_match_expressions),
         cmocka_unit_test(claims_of_a_connection_are_read),

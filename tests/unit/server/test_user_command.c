@@ -135,6 +135,29 @@ static void disconnect_has_a_code_and_words(void **state)
     hf_arena_fini(&arena);
 }
 
+/* It becomes part of what others are told, which nests one level deeper. */
+static void encoded_info_as_deep_as_any_json_is_wrong(void **state)
+{
+    struct hf_user_command command;
+    struct hf_arena arena;
+    char text[512] = "{\"b64info\":\"";
+
+    (void)state;
+    for (int i = 0; i < 42; i++) { /* [[[ */
+        (void)strcat(text, "W1tb");
+    }
+    (void)strcat(text, "W1td");
+    for (int i = 0; i < 42; i++) { /* ]]] */
+        (void)strcat(text, "XV1d");
+    }
+    (void)strcat(text, "XQ==\"}");
+    hf_arena_init(&arena, 0);
+    assert_int_equal(hf_user_command_parse(HF_USER_SUBSCRIBE, hf_slice_of(text), &arena, &command),
+                     HF_JSON_OK);
+    assert_false(command.is_valid);
+    hf_arena_fini(&arena);
+}
+
 static void what_is_malformed_is_not_what_is_wrong(void **state)
 {
     static const struct {
@@ -334,6 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_parameter_is_read),
         cmocka_unit_test(disconnect_has_a_code_and_words),
+        cmocka_unit_test(encoded_info_as_deep_as_any_json_is_wrong),
         cmocka_unit_test(what_is_malformed_is_not_what_is_wrong),
         cmocka_unit_test(message_is_taken_as_it_was_written),
         cmocka_unit_test(command_is_carried_out_on_those_it_means),
