@@ -12,7 +12,9 @@
 #include <event2/event.h>
 
 #include "loop.h"
+#include "redis/connection.h"
 #include "redis_world.h"
+#include "store/redis_store.h"
 
 /* --- connections ---------------------------------------------------------------------------- */
 
@@ -39,6 +41,42 @@ static void server_down_at_start_fails_requests_in_time_and_is_found_later(void 
     hf_redis_world_publish(&world->node, "a", "x");
     assert_true(hf_store_client_wait_seen(&world->node, 1)); /* what was wished for meanwhile */
     assert_string_equal(world->node.seen[0].channel, "early");
+}
+
+static void note_ready(void *context)
+{
+    *(bool *)context = true;
+}
+
+static void ignore_closed(void *context, const char *reason)
+{
+    (void)context, (void)reason;
+}
+
+static void connection_that_is_given_up_says_why_at_once(void **state)
+{
+    struct hf_redis_world *world = *state;
+    hf_redis_world_start(world, NULL);
+    bool is_ready = false;
+    char reason[HF_REDIS_REASON_SIZE];
+    struct event_base *base = event_base_new();
+    assert_non_null(base);
+    struct hf_redis_connection_config config = {.connect_timeout_ms = 5000, .io_timeout_ms = 5000};
+    assert_int_equal(hf_redis_address_parse(hf_redis_server_tcp(world->server), &config.address,
+                                            reason, sizeof reason),
+                     HF_OK);
+    const struct hf_redis_connection_events events = {note_ready, ignore_closed, NULL, &is_ready};
+    struct hf_redis_connection *connection = hf_redis_connection_new(base, &config, &events);
+    assert_non_null(connection);
+    while (!is_ready)
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_string_equal(hf_redis_connection_reason(connection), "");
+    hf_redis_connection_break(connection, "as the test wants it");
+    assert_false(hf_redis_connection_is_ready(connection));
+    assert_non_null(strstr(hf_redis_connection_reason(connection), "as the test wants it"));
+    hf_redis_connection_free(connection);
+    hf_redis_address_fini(&config.address);
+    event_base_free(base);
 }
 
 static void killed_server_with_its_log_loses_nothing(void **state)
@@ -290,6 +328,19 @@ static void missing_permission_fails_the_request_and_is_logged(void **state)
     freeReplyObject(reply);
 }
 
+/* It is closed on the loop's next turn, but not connected from now on. */
+static void connection_that_is_given_up_says_why_at_once(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    struct hf_store_status status;
+    hf_redis_reconnect((struct hf_redis_store *)world->node.store, "told to");
+    world->node.store->ops->status(world->node.store, &status);
+    assert_false(status.is_connected);
+    assert_true(hf_redis_world_reason_has(&world->node, "Redis at"));
+    assert_true(hf_redis_world_reason_has(&world->node, "told to"));
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+}
+
 /* Who comes to a life that nobody has admitted yet is told so (fence.h). */
 static void life_that_was_admitted_last_is_told_on_connecting(void **state)
 {
@@ -513,6 +564,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(server_down_at_start_fails_requests_in_time_and_is_found_later),
+        CASE(connection_that_is_given_up_says_why_at_once),
         CASE(killed_server_with_its_log_loses_nothing),
         CASE(restarted_empty_starts_a_later_epoch),
         CASE(frozen_server_fails_requests_in_time),
@@ -524,6 +576,7 @@ int main(void)
         CASE(loading_server_is_waited_for),
         CASE(password_and_user_are_used_and_never_shown),
         CASE(missing_permission_fails_the_request_and_is_logged),
+        CASE(connection_that_is_given_up_says_why_at_once),
         CASE(life_that_was_admitted_last_is_told_on_connecting),
         CASE(life_that_was_admitted_after_the_data_was_saved_is_missing_from_it),
         CASE(nodes_that_admit_the_same_life_note_it_once),
