@@ -308,7 +308,7 @@ static void tell_crowded(struct hf_engine *engine)
 
 static void hear(struct hf_engine *engine, struct hf_bytes message)
 {
-    char text[64];
+    char text[64] = ""; /* an empty message has nothing behind its letter either */
     snprintf(text, sizeof text, "%.*s", (int)message.len, message.data);
     char *rest = text + 1; /* behind the letter; a text that is no word ends as the number 0 */
     struct hf_fence_word word = {.number = strtoull(rest, &rest, 16)};

@@ -9,6 +9,8 @@
 
 #include "log.h"
 
+#define LOG_INTERVAL_MS 1000
+
 struct hf_pattern {
     pcre2_code *code;
     pcre2_match_context *context; /* the limits; matching only reads it */
@@ -55,6 +57,19 @@ struct hf_pattern *hf_pattern_new(const char *expression, const struct hf_patter
     return pattern;
 }
 
+/* Clients choose the texts, so they must not choose how much is logged. */
+static enum hf_pattern_result give_up(const char *option, size_t len)
+{
+    static struct hf_log_limit limit;
+    uint32_t suppressed;
+
+    if (hf_log_limit_pass(&limit, LOG_INTERVAL_MS, &suppressed)) {
+        hf_log(HF_LOG_WARN, "a text was too much for a regular expression",
+               "option=%s text_len=%zu suppressed=%u", option, len, suppressed);
+    }
+    return HF_PATTERN_GAVE_UP;
+}
+
 enum hf_pattern_result hf_pattern_match(const struct hf_pattern *pattern, const char *text,
                                         size_t len)
 {
@@ -71,13 +86,9 @@ enum hf_pattern_result hf_pattern_match(const struct hf_pattern *pattern, const 
     case PCRE2_ERROR_NOMATCH:
         return HF_PATTERN_MATCHES_NOT;
     case PCRE2_ERROR_MATCHLIMIT:
-        hf_log(HF_LOG_WARN, "a text was too much for a regular expression",
-               "option=holdfast.regex_match_limit text_len=%zu", len);
-        return HF_PATTERN_GAVE_UP;
+        return give_up("holdfast.regex_match_limit", len);
     case PCRE2_ERROR_HEAPLIMIT:
-        hf_log(HF_LOG_WARN, "a text was too much for a regular expression",
-               "option=holdfast.regex_memory_max text_len=%zu", len);
-        return HF_PATTERN_GAVE_UP;
+        return give_up("holdfast.regex_memory_max", len);
     case PCRE2_ERROR_NOMEMORY:
         return HF_PATTERN_GAVE_UP;
     default: /* other errors tell that the text is no UTF-8 */

@@ -84,6 +84,8 @@ void hf_redis_complete_done(struct hf_redis_store *store)
 void hf_redis_stop_waiting(struct hf_redis_store *store, struct hf_redis_op *op)
 {
     assert(op->is_waiting);
+    if (store->waiting_near == op)
+        store->waiting_near = NULL;
     TAILQ_REMOVE(&store->waiting, op, in_waiting);
     op->is_waiting = false;
 }
@@ -98,16 +100,29 @@ static void set_deadline(struct hf_redis_store *store)
                        first->deadline_ms > now_ms ? first->deadline_ms - now_ms : 0);
 }
 
-void hf_redis_wait_in_place(struct hf_redis_store *store, struct hf_redis_op *op)
+/* R2's order. All that a lost connection had in flight comes here, in about that order: so the
+ * place is looked for from where the one before was put. */
+static void insert_by_deadline(struct hf_redis_store *store, struct hf_redis_op *op)
 {
-    struct hf_redis_op *later = TAILQ_FIRST(&store->waiting);
+    struct hf_redis_op *later =
+        store->waiting_near != NULL ? store->waiting_near : TAILQ_FIRST(&store->waiting);
+    struct hf_redis_op *before;
     while (later != NULL && later->deadline_ms < op->deadline_ms)
         later = TAILQ_NEXT(later, in_waiting);
+    while (later != NULL && (before = TAILQ_PREV(later, hf_redis_ops, in_waiting)) != NULL &&
+           before->deadline_ms >= op->deadline_ms)
+        later = before;
     if (later != NULL)
         TAILQ_INSERT_BEFORE(later, op, in_waiting);
     else
         TAILQ_INSERT_TAIL(&store->waiting, op, in_waiting);
     op->is_waiting = true;
+    store->waiting_near = op;
+}
+
+void hf_redis_wait_in_place(struct hf_redis_store *store, struct hf_redis_op *op)
+{
+    insert_by_deadline(store, op);
     event_del(store->deadline); /* it may be the first now */
     set_deadline(store);
 }

@@ -415,6 +415,7 @@ static bool send_call(struct hf_redis_call *call, bool with_text)
 
 void hf_redis_refuse_group(struct hf_redis_channel *channel, int result)
 {
+    channel->refreshed_ms = 0; /* it may have been noted for what was not sent */
     for (; channel->in_flight > 0; channel->in_flight--) {
         struct hf_redis_op *op = TAILQ_FIRST(&channel->ops);
         TAILQ_REMOVE(&channel->ops, op, in_channel);

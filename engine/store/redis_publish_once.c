@@ -20,7 +20,8 @@
 #include "redis/frame.h"
 #include "redis/scripts.h"
 
-#define ARGUMENTS 12 /* before the publications */
+#define ARGUMENTS        12 /* before the publications */
+#define IDEM_LENGTH_SIZE 21 /* digits of a length, and a colon */
 
 static uint32_t idempotency_ttl_s(const struct hf_store_publish *request)
 {
@@ -95,8 +96,8 @@ static size_t call_size(const struct hf_redis_channel *channel, const struct hf_
                   HF_REDIS_ARGUMENT_SIZE(store->stream_prefix.len + channel->len) +
                   HF_REDIS_ARGUMENT_SIZE(store->meta_prefix.len + channel->len) +
                   HF_REDIS_ARGUMENT_SIZE(store->version_prefix.len + channel->len) +
-                  HF_REDIS_ARGUMENT_SIZE(store->idem_prefix.len + channel->len + 1 +
-                                         request->idempotency_key.len) +
+                  HF_REDIS_ARGUMENT_SIZE(store->idem_prefix.len + IDEM_LENGTH_SIZE + channel->len +
+                                         1 + request->idempotency_key.len) +
                   HF_REDIS_ARGUMENT_SIZE(store->db_prefix.len) +
                   HF_REDIS_ARGUMENT_SIZE(request->fields.version_epoch.len) +
                   ARGUMENTS * HF_REDIS_ARGUMENT_SIZE(HF_POSITION_TEXT_SIZE);
@@ -108,6 +109,23 @@ static size_t call_size(const struct hf_redis_channel *channel, const struct hf_
     return size;
 }
 
+/* "<prefix><length of the channel's name>:<channel>:<key>". Channels and keys may hold colons, and
+ * no two pairs of them may share a key. */
+static char *write_idem_key(char *at, const struct hf_redis_channel *channel, struct hf_bytes key)
+{
+    const struct hf_redis_prefix *prefix = &channel->store->idem_prefix;
+    char length[IDEM_LENGTH_SIZE], *end = hf_redis_write_digits(length, channel->len);
+    *end++ = ':';
+    const size_t length_len = (size_t)(end - length);
+    at = hf_redis_write_start(at, prefix->len + length_len + channel->len + 1 + key.len);
+    at = hf_redis_write_part(at, prefix->text, prefix->len);
+    at = hf_redis_write_part(at, length, length_len);
+    at = hf_redis_write_part(at, channel->name, channel->len);
+    at = hf_redis_write_part(at, ":", 1);
+    at = hf_redis_write_part(at, key.data, key.len);
+    return hf_redis_write_part(at, "\r\n", 2);
+}
+
 static char *write_keys(char *at, const struct hf_redis_channel *channel,
                         const struct hf_store_publish *request)
 {
@@ -117,15 +135,8 @@ static char *write_keys(char *at, const struct hf_redis_channel *channel,
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         at = hf_redis_write_joined(at, prefixes[i]->text, prefixes[i]->len, channel->name,
                                    channel->len);
-    if (request->idempotency_key.len == 0)
-        return at;
-    at = hf_redis_write_start(at, store->idem_prefix.len + channel->len + 1 +
-                                      request->idempotency_key.len);
-    at = hf_redis_write_part(at, store->idem_prefix.text, store->idem_prefix.len);
-    at = hf_redis_write_part(at, channel->name, channel->len);
-    at = hf_redis_write_part(at, ":", 1);
-    at = hf_redis_write_part(at, request->idempotency_key.data, request->idempotency_key.len);
-    return hf_redis_write_part(at, "\r\n", 2);
+    return request->idempotency_key.len > 0 ? write_idem_key(at, channel, request->idempotency_key)
+                                            : at;
 }
 
 /* KEYS and ARGV as lua/stream_publish_once.lua's header lists them. False: no memory. */

@@ -168,7 +168,8 @@ struct hf_redis_store {
     uint32_t idle_count;
     struct hf_redis_channels ready;
     struct hf_redis_ops waiting;
-    struct hf_redis_ops done; /* to be completed from the loop */
+    struct hf_redis_op *waiting_near; /* the last that was put between others there, or NULL */
+    struct hf_redis_ops done;         /* to be completed from the loop */
     struct hf_redis_ops pool;
     uint32_t pooled;
     uint32_t pending_requests;

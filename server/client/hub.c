@@ -298,13 +298,12 @@ bool hf_hub_is_live(const struct hf_subscription *subscription)
 
 /* --- what the engine tells ------------------------------------------------------------------ */
 
-/* A pinned entry stays when its last subscriber goes, until it is unpinned. */
-static void entry_pin(struct hf_hub_entry *entry)
+void hf_hub_pin(struct hf_hub_entry *entry)
 {
     entry->is_pinned = true;
 }
 
-static void entry_unpin(struct hf_hub_entry *entry)
+void hf_hub_unpin(struct hf_hub_entry *entry)
 {
     entry->is_pinned = false;
     if (entry->count == 0) {
@@ -397,7 +396,7 @@ void hf_hub_on_publication(void *watch_context, struct hf_publication *publicati
     struct hf_hub_entry *entry = watch_context;
     const struct hf_transport *transports[HF_FRAMINGS];
 
-    entry_pin(entry);
+    hf_hub_pin(entry);
     find_transports(entry, transports);
     hf_hub_flush(entry->hub); /* a subscribe reply must not be overtaken */
     for (unsigned framing = 0; framing < HF_FRAMINGS; framing++) {
@@ -416,7 +415,7 @@ void hf_hub_on_publication(void *watch_context, struct hf_publication *publicati
     if (entry->plain < entry->live) {
         hf_tailoring_fan_out(entry, publication);
     }
-    entry_unpin(entry);
+    hf_hub_unpin(entry);
 }
 
 void hf_hub_on_lost(void *watch_context, int reason)
@@ -425,9 +424,9 @@ void hf_hub_on_lost(void *watch_context, int reason)
 
     hf_log(HF_LOG_DEBUG, "stream lost", "channel=%.*s subscribers=%u reason=%s",
            (int)entry->channel_len, entry->channel, entry->live, hf_error_text(reason));
-    entry_pin(entry);
+    hf_hub_pin(entry);
     end_first(entry, entry->live, HF_FRAMINGS, hf_subscription_lost);
-    entry_unpin(entry);
+    hf_hub_unpin(entry);
 }
 
 /* --- the hub itself ------------------------------------------------------------------------- */

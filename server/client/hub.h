@@ -69,6 +69,10 @@ void hf_hub_close(struct hf_hub *hub);
 void hf_hub_on_publication(void *watch_context, struct hf_publication *publication);
 void hf_hub_on_lost(void *watch_context, int reason);
 
+/* A pinned entry stays when its last subscriber goes, until it is unpinned: for callbacks on it. */
+void hf_hub_pin(struct hf_hub_entry *entry);
+void hf_hub_unpin(struct hf_hub_entry *entry);
+
 /* Sends the replies that were gathered and not sent yet. The worker calls it after every
  * hf_port_dispatch and after hf_port_close. */
 void hf_hub_flush(struct hf_hub *hub);

@@ -252,7 +252,8 @@ static void push_all(struct hf_hub_entry *entry, bool is_join, struct hf_bytes b
     if (!hf_json_is_valid(info)) {
         return; /* no Holdfast wrote it */
     }
-    hf_hub_flush(entry->hub); /* a subscribe reply must not be overtaken */
+    hf_hub_pin(entry);
+    hf_hub_flush(entry->hub); /* a subscribe reply must not be overtaken; may end subscribers */
     for (uint32_t i = 0; i < entry->count; i++) {
         const struct hf_hub_subscriber *subscriber = &entry->subscribers[i];
         const struct hf_transport *transport = subscriber->transport;
@@ -277,6 +278,7 @@ static void push_all(struct hf_hub_entry *entry, bool is_join, struct hf_bytes b
             hf_frame_unref(frames[form]);
         }
     }
+    hf_hub_unpin(entry);
 }
 
 void hf_member_on_join(void *watch_context, struct hf_bytes info)

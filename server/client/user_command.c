@@ -360,8 +360,8 @@ static void take_single(struct hf_worker *worker, struct hf_slice user)
     struct hf_slice client;
     struct hf_session *next;
 
-    if (!next_line(&user, &client)) {
-        return;
+    if (!next_line(&user, &client) || hf_slice_is_empty(user)) {
+        return; /* who has no name is nobody's other connection */
     }
     for (struct hf_session *session = hf_directory_first(hf_hub_directory(worker->hub), user);
          session != NULL; session = next) {

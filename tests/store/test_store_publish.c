@@ -29,6 +29,14 @@ static void repeated_key_gets_the_first_position_and_is_not_delivered(void **sta
     assert_int_equal(node->seen[2].publication->position.offset, 3);
 }
 
+static void key_of_one_channel_is_never_that_of_another(void **state)
+{
+    struct hf_store_client *node = &((struct hf_publish_world *)*state)->node;
+    hf_publish_keyed(node, "chat", "index:1", HF_PUBLISHED, 1);
+    hf_publish_keyed(node, "chat:index", "1", HF_PUBLISHED, 1);
+    hf_publish_keyed(node, "chat:index", "1", HF_PUBLISH_REPEATED, 1);
+}
+
 static void key_works_without_history(void **state)
 {
     struct hf_store_client *node = &((struct hf_publish_world *)*state)->node;
@@ -148,10 +156,10 @@ static void keys_hold_what_an_operator_can_read(void **state)
     hf_publish_assert_sent(&sent, HF_PUBLISHED, 1);
     snprintf(expected, sizeof expected, "%llu-1", (unsigned long long)sent.request.position.epoch);
 
-    redisReply *reply = hf_redis_server_command(world->server, "GET holdfast:idem:a:order:17");
+    redisReply *reply = hf_redis_server_command(world->server, "GET holdfast:idem:1:a:order:17");
     assert_string_equal(reply->str, expected);
     freeReplyObject(reply);
-    reply = hf_redis_server_command(world->server, "TTL holdfast:idem:a:order:17");
+    reply = hf_redis_server_command(world->server, "TTL holdfast:idem:1:a:order:17");
     assert_in_range(reply->integer, 290, 300);
     freeReplyObject(reply);
     reply = hf_redis_server_command(world->server, "GET holdfast:version:a");
@@ -209,6 +217,7 @@ static void version_that_redis_has_lost_is_written_back_with_the_stream(void **s
 
 #define CASES_OF_BOTH                                                                              \
     HF_PUBLISH_CASE(repeated_key_gets_the_first_position_and_is_not_delivered),                    \
+        HF_PUBLISH_CASE(key_of_one_channel_is_never_that_of_another),                              \
         HF_PUBLISH_CASE(key_works_without_history),                                                \
         HF_PUBLISH_CASE(key_is_forgotten_after_its_time),                                          \
         HF_PUBLISH_CASE(version_that_is_not_newer_gets_the_top_and_moves_nothing),                 \

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -124,6 +125,45 @@ static void frozen_server_fails_requests_in_time(void **state)
     assert_true(hf_store_client_wait_connects(&world->node, 2));
     /* What was sent may have been applied when the server went on, or not. */
     assert_in_range(hf_redis_world_publish(&world->node, "a", "x").offset, 2, 3);
+}
+
+static uint64_t cpu_ms(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
+}
+
+/* Each has its place among those that wait; with a search from the first on, these take 1.5 s of a
+ * processor's time, of the one thread that all streams depend on. */
+static void lost_connection_with_many_requests_in_flight_costs_little_time(void **state)
+{
+    struct hf_redis_world *world = *state;
+    enum { COUNT = 20000, PER_TURN = 20 };
+    static struct hf_test_publish *publishes[COUNT];
+    hf_redis_world_start(world, NULL);
+    world->node.config.wait_ms = world->node.config.redis.io_timeout_ms = HF_TEST_DEADLINE_MS * 2;
+    hf_store_client_connect(&world->node);
+    hf_redis_server_stop(world->server);
+    for (int i = 0; i < COUNT; i++) {
+        char channel[16];
+        snprintf(channel, sizeof channel, "%d", i);
+        publishes[i] = hf_store_client_send(&world->node, channel, hf_options_10, "x");
+        if (i % PER_TURN == PER_TURN - 1) {
+            world->node.store->ops->flush(world->node.store);
+            hf_loop_for(world->node.base, 1); /* their deadlines are different ones */
+        }
+    }
+    hf_redis_server_kill(world->server);
+    uint64_t begin_ms = cpu_ms();
+    assert_true(hf_store_client_wait_disconnects(&world->node, 1));
+    hf_loop_for(world->node.base, 100); /* both connections */
+    assert_true(cpu_ms() - begin_ms < 500);
+    hf_store_client_close(&world->node);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(publishes[i]->request.result, HF_ECLOSED);
+        hf_test_publish_free(publishes[i]);
+    }
 }
 
 static void killed_pubsub_connection_is_told_and_made_again(void **state)
@@ -530,6 +570,7 @@ int main(void)
         CASE(killed_server_with_its_log_loses_nothing),
         CASE(restarted_empty_starts_a_later_epoch),
         CASE(frozen_server_fails_requests_in_time),
+        CASE(lost_connection_with_many_requests_in_flight_costs_little_time),
         CASE(killed_pubsub_connection_is_told_and_made_again),
         CASE(killed_command_connection_keeps_the_listens),
         CASE(read_in_flight_survives_a_broken_connection),

@@ -4,9 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include "log.h"
 
 static const struct hf_pattern_limits generous = {100000, 1 << 20};
 
@@ -69,6 +74,38 @@ static void test_bad_expression(void **state)
     assert_null(hf_pattern_new("\xff", &generous, why));
 }
 
+static size_t lines_in(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    size_t lines = 0;
+
+    assert_non_null(file);
+    for (int c = fgetc(file); c != EOF; c = fgetc(file)) {
+        lines += c == '\n';
+    }
+    assert_int_equal(fclose(file), 0);
+    return lines;
+}
+
+static void test_flood_is_logged_sparingly(void **state)
+{
+    const struct hf_pattern_limits few_steps = {1000, 1 << 20};
+    const char *text = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!";
+    char path[] = "/tmp/hf_pattern_XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(hf_log_init(HF_LOG_WARN, path), 0);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(match("^(a|aa)+$", &few_steps, text, strlen(text)), HF_PATTERN_GAVE_UP);
+    }
+    hf_log_fini();
+    assert_in_range(lines_in(path), 1, 20); /* one each second, on however slow a machine */
+    unlink(path);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -93,6 +130,8 @@ int main(void)
          test_texts_are_utf8, NULL, NULL, NULL},
         {"pattern: not a regular expression -> refused, saying what and where", test_bad_expression,
          NULL, NULL, NULL},
+        {"pattern: many that are given up -> at most one line in a second",
+         test_flood_is_logged_sparingly, NULL, NULL, NULL},
         {"pattern: a match that costs too much -> given up", test_limits, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -334,6 +334,26 @@ static void of_two_at_once_the_one_that_is_heard_last_stays(void **state)
     fixture_free(fixture);
 }
 
+/* No Holdfast announces one; a message of somebody else must do no harm. */
+static void nobodys_connection_is_not_one_of_a_user(void **state)
+{
+    struct fixture *fixture = fixture_with("\"allow_anonymous_connect_without_token\":true");
+    struct client first, second;
+
+    (void)state;
+    client_open(&first, fixture);
+    client_open(&second, fixture);
+    client_send(&first, "{\"id\":1,\"connect\":{}}");
+    client_send(&second, "{\"id\":1,\"connect\":{}}");
+    hf_hub_flush(fixture->worker.hub);
+    assert_true(hear(fixture, "single\n%s\n", id_of(&first)));
+    expect_open(&first);
+    expect_open(&second);
+    client_close(&first);
+    client_close(&second);
+    fixture_free(fixture);
+}
+
 static void lost_announcement_protects_only_for_a_while(void **state)
 {
     struct fixture *fixture = fixture_with(SINGLE);
@@ -364,6 +384,7 @@ int main(void)
         cmocka_unit_test(strange_messages_do_nothing),
         cmocka_unit_test(newer_connection_ends_the_older_one),
         cmocka_unit_test(of_two_at_once_the_one_that_is_heard_last_stays),
+        cmocka_unit_test(nobodys_connection_is_not_one_of_a_user),
         cmocka_unit_test(lost_announcement_protects_only_for_a_while),
     };
 
