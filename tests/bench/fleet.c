@@ -189,7 +189,7 @@ uint64_t hf_fleet_publications(const struct hf_fleet *fleet)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < fleet->config.threads; i++) {
-        sum += atomic_load_explicit(&fleet->members[i].publications, memory_order_relaxed);
+        sum += atomic_load_explicit(&fleet->members[i].publications, memory_order_acquire);
     }
     return sum;
 }

@@ -74,7 +74,8 @@ static void become_ready(struct hf_member *member, struct hf_client *client)
     member->opening--;
     hf_histogram_add(&member->connecting, member->now_ns - client->opened_ns);
     atomic_store_explicit(&member->last_ready_ns, member->now_ns, memory_order_relaxed);
-    atomic_fetch_add_explicit(&member->ready, 1, memory_order_relaxed);
+    /* Who has seen that all are ready may read how long it took. */
+    atomic_fetch_add_explicit(&member->ready, 1, memory_order_release);
 }
 
 static void check_publication(struct hf_member *member, struct hf_client *client,

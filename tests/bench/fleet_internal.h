@@ -90,7 +90,7 @@ struct hf_slice hf_channel_name(const char *format, uint32_t number, char out[HF
 static inline void hf_add(_Atomic uint64_t *counter, uint64_t value)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + value,
-                          memory_order_relaxed);
+                          memory_order_release);
 }
 
 #endif
