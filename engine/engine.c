@@ -316,6 +316,7 @@ static void hear(struct hf_engine *engine, struct hf_bytes message)
     word.said_ms = strtoull(rest, &rest, 16);
     word.wants_answer = strtoull(rest, &rest, 16) != 0;
     if (text[0] == HF__BUS_FENCE && word.number != 0) {
+        keep_time(engine); /* it may have lain there while this process was stopped */
         hf_fence_heard(&engine->fence, &word, engine->now_ms);
         if (!engine->is_crowded && engine->fence.count == engine->config.awaited_nodes_max) {
             tell_crowded(engine);
@@ -343,6 +344,7 @@ static void keep_fence(struct hf_engine *engine)
 static void on_connected(void *context, uint64_t life, const struct hf_lives *admitted)
 {
     struct hf_engine *engine = context;
+    keep_time(engine);
     hf_fence_connected(&engine->fence, life, hf_lives_newest(admitted), engine->now_ms);
     keep_fence(engine);
     hf_core_connected(engine->core, life, admitted);

@@ -113,8 +113,10 @@ struct hf_event {
 struct hf_port {
     struct hf_engine *engine;
     struct hf_port_callbacks callbacks;
-    struct hf_mailbox inbox;       /* from the engine */
-    struct hf_outbox requests;     /* port's side: collected until hf_port_flush */
+    struct hf_mailbox inbox;   /* from the engine */
+    struct hf_outbox requests; /* port's side: collected until hf_port_flush */
+    struct hf_mail *spares;    /* port's side: memory of requests, linked by `next` */
+    uint32_t spare_count;
     _Atomic size_t undelivered;    /* bytes of publications posted and not dispatched */
     bool is_closing;               /* port's side: no more requests are taken */
     bool is_closed;                /* port's side: the engine has let go of the port */

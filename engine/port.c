@@ -7,8 +7,45 @@
 
 #include "engine_private.h"
 
+/* Memory of publish requests with a payload of at most SPARE_BYTES is kept for later ones, of so
+ * many: a port has seldom more on their way in one turn of a busy loop. */
+#define SPARE_BYTES 512
+#define SPARES_MAX  128
+
 /* --- making requests ---------------------------------------------------------------------------
  */
+
+static bool has_spare_size(enum hf_mail_kind kind, size_t bytes)
+{
+    return kind == HF_MAIL_PUBLISH && bytes <= SPARE_BYTES;
+}
+
+/* NULL: no memory. */
+static struct hf_request *take_memory(struct hf_port *port, enum hf_mail_kind kind, size_t bytes)
+{
+    if (!has_spare_size(kind, bytes)) {
+        return malloc(sizeof(struct hf_request) + bytes);
+    }
+    if (port->spares == NULL) {
+        return malloc(sizeof(struct hf_request) + SPARE_BYTES);
+    }
+    struct hf_mail *spare = port->spares;
+    port->spares = spare->next;
+    port->spare_count--;
+    return HF_CONTAINER_OF(HF_CONTAINER_OF(spare, struct hf_letter, mail), struct hf_request,
+                           letter);
+}
+
+static void put_memory(struct hf_port *port, struct hf_request *request)
+{
+    if (!has_spare_size(request->letter.kind, request->bytes) || port->spare_count == SPARES_MAX) {
+        free(request);
+        return;
+    }
+    request->letter.mail.next = port->spares;
+    port->spares = &request->letter.mail;
+    port->spare_count++;
+}
 
 static struct hf_bytes put(char **end, struct hf_bytes bytes)
 {
@@ -36,7 +73,7 @@ int hf__port_request_new(struct hf_port *port, enum hf_mail_kind kind, size_t by
                          total > engine->config.pending_bytes_max)) {
         goto err_after_count;
     }
-    struct hf_request *self = malloc(sizeof *self + bytes);
+    struct hf_request *self = take_memory(port, kind, bytes);
     if (self == NULL) {
         result = HF_ENOMEM;
         goto err_after_count;
@@ -55,10 +92,15 @@ err_after_count:
     return result;
 }
 
-void hf__engine_release(struct hf_engine *engine, struct hf_request *request)
+static void uncount(struct hf_engine *engine, const struct hf_request *request)
 {
     atomic_fetch_sub(&engine->pending_requests, 1);
     atomic_fetch_sub(&engine->pending_bytes, request->bytes);
+}
+
+void hf__engine_release(struct hf_engine *engine, struct hf_request *request)
+{
+    uncount(engine, request);
     free(request);
 }
 
@@ -296,7 +338,8 @@ static void complete(struct hf_port *port, struct hf_request *request)
     default:
         break; /* WATCH_OPEN, PORT_OPEN: nothing to tell */
     }
-    hf__engine_release(port->engine, request);
+    uncount(port->engine, request);
+    put_memory(port, request);
 }
 
 /* Bytes of publications that have left the mailbox; the engine may be waiting for that. */
@@ -429,6 +472,9 @@ void hf_port_close(struct hf_port *port)
     }
     while (!LIST_EMPTY(&port->watches)) {
         free_watch(LIST_FIRST(&port->watches));
+    }
+    while (port->spares != NULL) {
+        free(take_memory(port, HF_MAIL_PUBLISH, 0));
     }
     hf_mailbox_fini(&port->inbox);
     free(port);

@@ -9,7 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <event2/event.h>
 #include <openssl/ssl.h>
 
 #include "api/registry.h"
@@ -21,6 +20,7 @@
 #include "net/emulation.h"
 #include "net/http.h"
 #include "net/listener.h"
+#include "net/poller.h"
 #include "net/websocket_deflate.h"
 #include "net/worker_loop.h"
 #include "pace.h"
@@ -64,9 +64,8 @@ struct worker_thread {
     /* the thread's own */
     struct hf_listener *listener;
     struct hf_listener *internal_listener; /* NULL: none */
-    struct event *port_event;
-    struct event *command_event;
-    struct event *rest_timer; /* for the port: deliveries may go on */
+    struct hf_poll_source port_source;
+    struct hf_poll_source command_source;
     struct hf_pace pace;
     struct hf_wheel_entry registry_timer;
     bool is_stopping;
@@ -91,28 +90,25 @@ static uint64_t monotonic_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static void on_port(evutil_socket_t fd, short what, void *context)
+/* What the port has is taken now, or when the rest after a long fan-out is over. */
+static void take_mail(struct hf_worker *worker)
 {
-    (void)fd;
-    (void)what;
-    struct worker_thread *thread = context;
-    struct hf_worker *worker = &thread->worker;
-    uint64_t rest_us = hf_pace_begin(&thread->pace, monotonic_us());
-    struct timeval rest = {.tv_usec = (suseconds_t)rest_us};
+    struct worker_thread *thread = thread_of(worker);
+    uint64_t now_us = monotonic_us();
+    uint64_t rest_us = hf_pace_begin(&thread->pace, now_us);
     hf__loop_wake(worker);
-    if (rest_us > 0 && event_add(thread->rest_timer, &rest) == 0) {
-        (void)event_del(thread->port_event); /* on_rest_end brings it back */
+    if (rest_us > 0) {
+        hf__loop_set_alarm(worker, now_us + rest_us, take_mail);
         return;
     }
     hf_port_dispatch(worker->port);
     hf_hub_flush(worker->hub);
 }
 
-static void on_rest_end(evutil_socket_t fd, short what, void *context)
+static void on_port(struct hf_poll_source *source, unsigned what)
 {
-    struct worker_thread *thread = context;
-    (void)event_add(thread->port_event, NULL); /* it was there before: nothing is allocated */
-    on_port(fd, what, context);
+    (void)what;
+    take_mail((struct hf_worker *)((char *)source - offsetof(struct worker_thread, port_source)));
 }
 
 static void on_bus(void *port_context, struct hf_bytes message)
@@ -198,13 +194,14 @@ static void take_update(struct worker_thread *thread)
     update_free(update);
 }
 
-static void on_command(evutil_socket_t fd, short what, void *context)
+static void on_command(struct hf_poll_source *source, unsigned what)
 {
     (void)what;
-    struct worker_thread *thread = context;
+    struct worker_thread *thread =
+        (struct worker_thread *)((char *)source - offsetof(struct worker_thread, command_source));
     hf__loop_wake(&thread->worker);
     uint64_t count;
-    if (read(fd, &count, sizeof(count)) != sizeof(count)) {
+    if (read(source->fd, &count, sizeof(count)) != sizeof(count)) {
         return; /* woken without a command */
     }
     take_update(thread);
@@ -238,11 +235,16 @@ static void on_turn_end(struct hf_worker *worker)
 
 /* --- the thread ------------------------------------------------------------------------------- */
 
-static bool add_event(struct worker_thread *thread, struct event **event, int fd,
-                      event_callback_fn callback)
+static bool open_sources(struct worker_thread *thread)
 {
-    *event = event_new(thread->worker.base, fd, EV_READ | EV_PERSIST, callback, thread);
-    return *event != NULL && event_add(*event, NULL) == 0;
+    struct hf_poller *poller = thread->worker.priv->poller;
+    thread->port_source.fd = hf_port_fd(thread->worker.port);
+    thread->port_source.on_ready = on_port;
+    thread->command_source.fd = thread->command_fd;
+    thread->command_source.on_ready = on_command;
+    /* The port's by its edges: while it rests, what it has is not told of again and again. */
+    return hf_poller_set(poller, &thread->port_source, HF_POLL_EDGE) == 0 &&
+           hf_poller_set(poller, &thread->command_source, HF_POLL_LEVEL) == 0;
 }
 
 static bool open_listeners(struct worker_thread *thread)
@@ -296,17 +298,7 @@ static bool open_parts(struct worker_thread *thread)
     worker->priv->on_turn_end = on_turn_end;
     thread->registry_timer.callback = on_registry_timer;
     hf_wheel_set(worker->wheel, &thread->registry_timer, worker->now_ms);
-    thread->rest_timer = evtimer_new(worker->base, on_rest_end, thread);
-    return thread->rest_timer != NULL && open_listeners(thread) &&
-           add_event(thread, &thread->port_event, hf_port_fd(worker->port), on_port) &&
-           add_event(thread, &thread->command_event, thread->command_fd, on_command);
-}
-
-static void close_event(struct event *event)
-{
-    if (event != NULL) {
-        event_free(event);
-    }
+    return open_listeners(thread) && open_sources(thread);
 }
 
 /* The listening sockets that no listener has taken. */
@@ -328,9 +320,6 @@ static void close_parts(struct worker_thread *thread)
     hf_listener_close(thread->internal_listener);
     close_untaken(&thread->options);
     hf__connections_close(worker, 3001);
-    close_event(thread->port_event);
-    close_event(thread->rest_timer);
-    close_event(thread->command_event);
     if (worker->port != NULL) {
         hf_port_flush(worker->port);
         hf_port_close(worker->port);

@@ -20,7 +20,6 @@
 #include "net/wheel.h"
 #include "token/token.h"
 
-struct event_base;
 struct hf_admission;
 struct hf_emulation;
 struct hf_http_route;
@@ -34,7 +33,6 @@ struct hf_worker {
     struct hf_node *node;
     const struct hf_config *config;
     unsigned index;
-    struct event_base *base;
     struct hf_port *port;
     struct hf_hub *hub;             /* channels with subscribers on this worker */
     struct hf_registry *registry;   /* the nodes that were heard of */

@@ -14,7 +14,9 @@ static uint64_t rotate(uint64_t value, unsigned bits)
     return value << bits | value >> (64 - bits);
 }
 
-static void round_of(uint64_t v[4])
+/* Inlined, as are its callers, so that the state stays in registers: names are short, and are
+ * looked up several times for each publication. */
+static inline __attribute__((always_inline)) void round_of(uint64_t v[4])
 {
     v[0] += v[1];
     v[2] += v[3];
@@ -28,17 +30,25 @@ static void round_of(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
-/* The next `len` bytes (at most 8) as a little-endian number, whatever the machine is. */
-static uint64_t word_at(const unsigned char *at, size_t len)
+/* The next 8 bytes as a little-endian number, whatever the machine is. */
+static uint64_t word_at(const unsigned char *at)
 {
-    uint64_t word = 0;
-    if (len > 0) {
-        memcpy(&word, at, len);
-    }
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
     return le64toh(word);
 }
 
-static void mix(uint64_t v[4], uint64_t word)
+/* The last bytes, fewer than 8. */
+static uint64_t tail_at(const unsigned char *at, size_t len)
+{
+    uint64_t word = 0;
+    for (size_t i = 0; i < len; i++) {
+        word |= (uint64_t)at[i] << (8 * i);
+    }
+    return word;
+}
+
+static inline __attribute__((always_inline)) void mix(uint64_t v[4], uint64_t word)
 {
     v[3] ^= word;
     round_of(v);
@@ -52,9 +62,9 @@ uint64_t hf_hash(const struct hf_hash_key *key, const void *data, size_t len)
         key->words[0] ^ UINT64_C(0x6c7967656e657261), key->words[1] ^ UINT64_C(0x7465646279746573)};
     const unsigned char *at = data;
     for (size_t rest = len; rest >= 8; rest -= 8, at += 8) {
-        mix(v, word_at(at, 8));
+        mix(v, word_at(at));
     }
-    mix(v, (uint64_t)len << 56 | word_at(at, len % 8));
+    mix(v, (uint64_t)len << 56 | tail_at(at, len % 8));
     v[2] ^= 0xff;
     for (int i = 0; i < 3; i++) {
         round_of(v);

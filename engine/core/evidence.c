@@ -22,12 +22,19 @@ bool hf__is_same(const struct hf_publication *a, const struct hf_publication *b)
 /* FNV-1a by words; told apart are contents of the same place, so it need not be strong. */
 static uint64_t mix(uint64_t print, struct hf_bytes bytes)
 {
-    for (size_t i = 0; i < bytes.len; i += sizeof(uint64_t)) {
+    const char *at = bytes.data;
+    for (size_t rest = bytes.len; rest > 0;) {
         uint64_t word = 0;
-        size_t rest = bytes.len - i;
-        memcpy(&word, bytes.data + i, rest < sizeof word ? rest : sizeof word);
+        size_t len = sizeof word;
+        if (rest >= sizeof word) {
+            memcpy(&word, at, sizeof word); /* of a size that is known: no call */
+        } else {
+            memcpy(&word, at, len = rest);
+        }
         print = (print ^ word) * UINT64_C(0x100000001b3);
         print ^= print >> 29;
+        at += len;
+        rest -= len;
     }
     return (print ^ bytes.len) * UINT64_C(0x100000001b3);
 }

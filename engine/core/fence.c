@@ -27,7 +27,7 @@ void hf_fence_connected(struct hf_fence *fence, uint64_t life, uint64_t admitted
     fence->hello_ms = must_meet ? fence->config.peer_timeout_ms : fence->config.hello_ms;
     fence->is_connected = true;
     fence->is_echoed = false;
-    fence->connected_ms = now_ms;
+    fence->connected_ms = fence->listening_ms = now_ms;
     fence->must_say = true;
     if (life != fence->life) {
         fence->must_ask = true;
@@ -65,9 +65,18 @@ static struct hf_fence_peer *find_peer(struct hf_fence *fence, uint64_t number)
     return added;
 }
 
-static void hear_itself(struct hf_fence *fence, const struct hf_fence_word *word)
+static bool is_deaf(const struct hf_fence *fence, uint64_t now_ms)
+{
+    return !fence->is_echoed || now_ms >= fence->echo_ms + fence->config.deaf_ms;
+}
+
+static void hear_itself(struct hf_fence *fence, const struct hf_fence_word *word, uint64_t now_ms)
 {
     if (word->said_ms >= fence->connected_ms) {
+        bool is_new = now_ms < fence->connected_ms + fence->config.deaf_ms;
+        if (is_deaf(fence, now_ms) && !is_new) {
+            fence->listening_ms = now_ms;
+        }
         fence->is_echoed = true;
         fence->echo_ms = word->said_ms > fence->echo_ms ? word->said_ms : fence->echo_ms;
         fence->is_acquainted |=
@@ -78,7 +87,7 @@ static void hear_itself(struct hf_fence *fence, const struct hf_fence_word *word
 void hf_fence_heard(struct hf_fence *fence, const struct hf_fence_word *word, uint64_t now_ms)
 {
     if (word->number == fence->config.self) {
-        hear_itself(fence, word);
+        hear_itself(fence, word, now_ms);
         return;
     }
     struct hf_fence_peer *peer = find_peer(fence, word->number);
@@ -91,8 +100,8 @@ void hf_fence_heard(struct hf_fence *fence, const struct hf_fence_word *word, ui
 static bool is_alive(const struct hf_fence *fence, const struct hf_fence_peer *peer,
                      uint64_t now_ms)
 {
-    uint64_t since_ms = peer->heard_ms > fence->connected_ms ? peer->heard_ms : fence->connected_ms;
-    return now_ms - since_ms < fence->config.peer_timeout_ms;
+    uint64_t since_ms = peer->heard_ms > fence->listening_ms ? peer->heard_ms : fence->listening_ms;
+    return is_deaf(fence, now_ms) || now_ms - since_ms < fence->config.peer_timeout_ms;
 }
 
 static void forget_dead(struct hf_fence *fence, uint64_t now_ms)
@@ -122,11 +131,6 @@ bool hf_fence_says(struct hf_fence *fence, struct hf_fence_word *word, uint64_t 
     fence->must_say = fence->must_ask = false;
     fence->said_ms = now_ms;
     return true;
-}
-
-static bool is_deaf(const struct hf_fence *fence, uint64_t now_ms)
-{
-    return !fence->is_echoed || now_ms >= fence->echo_ms + fence->config.deaf_ms;
 }
 
 bool hf_fence_is_open(struct hf_fence *fence, uint64_t now_ms)

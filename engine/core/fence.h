@@ -14,12 +14,12 @@
  * back: it was stopped, or its connection is gone without a sign. The others may have given it up
  * by then, and gone on without what it knows.
  *
- * Peers are the nodes that were heard within `peer_timeout_ms`; counted from the connection,
- * because they could not be heard while the store was away. A node that has just started knows no
- * peers: it asks, and waits `hello_ms` for who answers. But who is cut off just then does not
- * answer, and lives: only a node that has heard everything for `peer_timeout_ms` on end is
- * acquainted with all. One that is not waits for so long in a life that nobody has admitted yet,
- * after which the others are peers, or dead. Pure: no clock, no I/O. One thread. */
+ * Peers are the nodes that were heard within `peer_timeout_ms`; counted from the connection, or
+ * from when it was no longer deaf, because they could not be heard before. A node that has just
+ * started knows no peers: it asks, and waits `hello_ms` for who answers. But who is cut off just
+ * then does not answer, and lives: only a node that has heard everything for `peer_timeout_ms` on
+ * end is acquainted with all. One that is not waits for so long in a life that nobody has admitted
+ * yet, after which the others are peers, or dead. Pure: no clock, no I/O. One thread. */
 #ifndef HF_CORE_FENCE_H
 #define HF_CORE_FENCE_H
 
@@ -57,7 +57,8 @@ struct hf_fence {
     uint64_t life;      /* the store's, 0: not connected yet */
     uint64_t open_life; /* the life for which the fence has been opened; 0: none yet */
     uint64_t connected_ms;
-    uint64_t hello_ms; /* from then on it waits at least so long */
+    uint64_t listening_ms; /* since then it hears itself without a long break, and so the others */
+    uint64_t hello_ms;     /* from then on it waits at least so long */
     uint64_t said_ms;
     uint64_t echo_ms; /* when the newest word was said that came back; until then all was heard */
     bool is_connected;

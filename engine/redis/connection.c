@@ -129,14 +129,18 @@ static void drop_attempt(struct hf_redis_connection *connection)
     connection->break_reason[0] = '\0';
 }
 
-/* The attempt or the connection is over; called from the loop only. */
-static void fail(struct hf_redis_connection *connection, const char *reason)
+static void keep_reason(struct hf_redis_connection *connection, const char *reason)
 {
     char address[80];
     hf_redis_address_describe(&connection->config.address, address, sizeof address);
     snprintf(connection->reason, sizeof connection->reason, "Redis at %.50s: %.80s", address,
              reason);
+}
 
+/* The attempt or the connection is over; called from the loop only. */
+static void fail(struct hf_redis_connection *connection, const char *reason)
+{
+    keep_reason(connection, reason);
     drop_attempt(connection);
     if (connection->state == STATE_READY && now_ms() - connection->ready_ms >= STABLE_MS)
         hf_backoff_reset(&connection->backoff);
@@ -173,6 +177,7 @@ void hf_redis_connection_break(struct hf_redis_connection *connection, const cha
     if (connection->state == STATE_WAITING || connection->break_reason[0] != '\0')
         return;
     snprintf(connection->break_reason, sizeof connection->break_reason, "%s", reason);
+    keep_reason(connection, reason); /* it is not ready from now on */
     event_active(connection->breaker, EV_TIMEOUT, 0);
 }
 

@@ -93,7 +93,7 @@ bool hf_redis_connection_command(struct hf_redis_connection *connection,
                                  hf_redis_callback *callback, void *context, ...);
 
 /* Writers: each returns the new end. The first writes bare digits, at most 20, no argument. */
-char *hf_redis_write_digits(char *at, uint64_t number);
+char *hf_redis_write_digits(char *at, uint64_t value);
 char *hf_redis_write_command(char *at, size_t arguments);
 char *hf_redis_write_bytes(char *at, const char *data, size_t len);
 char *hf_redis_write_text(char *at, const char *text);

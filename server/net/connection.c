@@ -7,13 +7,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <holdfast/error.h>
 #include <openssl/ssl.h>
 
 #include "codes.h"
 #include "net/output.h"
+#include "net/poller.h"
 #include "net/send_batch.h"
 #include "net/tls.h"
 #include "net/worker_loop.h"
@@ -34,19 +33,17 @@ enum connection_state {
 /* What a delivery touches is together: with many connections, each further cache line is one more
  * wait for memory. */
 struct hf_connection {
-    struct event event;
     struct hf_wheel_entry timer;
     /* hot */
+    struct hf_poll_source source; /* and the descriptor */
     struct hf_worker *worker;
     void *state;                     /* the driver's */
     struct hf_connection *next_work; /* in worker->priv->with_work while has_work */
     uint64_t io_deadline_ms; /* open: the stalled write; closing: its end. UINT64_MAX: none */
     SSL *tls;                /* owned; NULL: the socket as it is */
     struct hf_output output;
-    size_t queue_max; /* bytes; 0: no limit */
-    int fd;
+    size_t queue_max;  /* bytes; 0: no limit */
     uint8_t state_now; /* enum connection_state */
-    uint8_t interest;  /* EV_READ, EV_WRITE as registered */
     bool has_work : 1;
     bool is_shaking : 1; /* the TLS handshake is not done: the driver has not begun */
     bool is_reading : 1; /* the driver wants input */
@@ -56,7 +53,8 @@ struct hf_connection {
     bool wants_later : 1;
     bool is_awaited : 1;        /* was open when draining began */
     bool has_waiting_input : 1; /* reading is on again: the driver gets `input` */
-    bool was_disturbed : 1;     /* something came that is not to be read for the moment */
+    bool may_read : 1;          /* the socket may hold what no event is going to tell of */
+    bool comes_to_end : 1;      /* ... up to its end */
     /* the rest */
     uint16_t close_code;
     uint8_t entrance; /* enum hf_entrance */
@@ -70,7 +68,7 @@ struct hf_connection {
     uint64_t driver_deadline_ms;
 };
 
-#define HOT_BEGIN offsetof(struct hf_connection, worker)
+#define HOT_BEGIN offsetof(struct hf_connection, source)
 #define HOT_END   offsetof(struct hf_connection, close_code)
 _Static_assert(HOT_END - HOT_BEGIN <= 2 * CACHE_LINE, "what a delivery touches is together");
 
@@ -193,15 +191,23 @@ static ssize_t read_socket(struct hf_connection *connection, bool *is_over)
         {.iov_base = connection->input + connection->input_len, .iov_len = room},
         {.iov_base = scratch, .iov_len = HF_LOOP_SCRATCH_BYTES},
     };
-    int fd = connection->fd;
+    size_t full = room + HF_LOOP_SCRATCH_BYTES;
+    ssize_t len;
     *is_over = false;
     if (connection->tls != NULL) {
-        return hf_tls_readv(connection->tls, vectors, 2, is_over);
+        len = hf_tls_readv(connection->tls, vectors, 2, is_over);
+        full -= HF_TLS_RECORD_MAX; /* where less is free, it stops */
+    } else if (connection->input == NULL) {
+        len = recv(connection->source.fd, scratch, HF_LOOP_SCRATCH_BYTES, 0);
+    } else {
+        len = readv(connection->source.fd, vectors, 2);
     }
-    if (connection->input == NULL) {
-        return recv(fd, scratch, HF_LOOP_SCRATCH_BYTES, 0);
+    /* Less than there is room for is all that there was; what comes from now on will be told. */
+    if (len > 0 && ((size_t)len >= full || connection->comes_to_end)) {
+        return len;
     }
-    return readv(fd, vectors, 2);
+    connection->may_read = len < 0 && errno == EINTR;
+    return len;
 }
 
 static void take_bytes(struct hf_connection *connection, size_t len)
@@ -231,7 +237,7 @@ static void take_end(struct hf_connection *connection)
 {
     connection->saw_end = true;
     if (connection->state_now == CONNECTION_FINISHING) {
-        add_work(connection); /* stop reading; the queue is still wanted */
+        add_work(connection); /* the queue is still wanted */
     } else if (connection->state_now == CONNECTION_OPEN && connection->driver->answers_after_end &&
                connection->output.count > 0) {
         hf_connection_close(connection, HF_DISCONNECT_CONNECTION_CLOSED, true,
@@ -266,6 +272,7 @@ static void shake_hands(struct hf_connection *connection)
     switch (hf_tls_handshake(connection->tls)) {
     case HF_TLS_DONE:
         connection->is_shaking = false;
+        connection->may_read = true; /* what has come behind the handshake */
         hf_counter_add(&counters->tls_handshakes, 1);
         hf_counter_add(&counters->tls_resumptions, SSL_session_reused(connection->tls) == 1);
         set_io_deadline(connection, UINT64_MAX);
@@ -303,37 +310,39 @@ static void on_readable(struct hf_connection *connection)
     }
 }
 
-static bool wants_to_read(const struct hf_connection *connection)
+static bool can_read(const struct hf_connection *connection)
 {
+    if (!connection->may_read || connection->is_shaking ||
+        connection->state_now == CONNECTION_CLOSED) {
+        return false;
+    }
     return connection->state_now == CONNECTION_OPEN ? connection->is_reading : !connection->saw_end;
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-static void on_event(evutil_socket_t fd, short what, void *context)
+static void on_ready(struct hf_poll_source *source, unsigned what)
 {
-    (void)fd;
-    struct hf_connection *connection = context;
+    struct hf_connection *connection =
+        (struct hf_connection *)((char *)source - offsetof(struct hf_connection, source));
     hf__loop_wake(connection->worker);
     if (connection->state_now == CONNECTION_CLOSED) {
         return;
     }
-    if ((what & EV_WRITE) != 0) {
+    if ((what & HF_POLL_WRITE) != 0 && connection->is_blocked) {
         connection->is_blocked = false;
         add_work(connection);
     }
+    connection->may_read |= (what & HF_POLL_READ) != 0;
+    connection->comes_to_end |= (what & HF_POLL_END) != 0;
     if (connection->is_shaking) {
         shake_hands(connection);
-        return;
     }
-    if ((what & EV_READ) == 0) {
-        return;
-    }
-    if (wants_to_read(connection)) {
+    if (can_read(connection)) {
         on_readable(connection);
-    } else {
-        connection->was_disturbed = true;
-        add_work(connection);
+    }
+    if (can_read(connection)) {
+        add_work(connection); /* the others first */
     }
 }
 
@@ -357,27 +366,14 @@ static void on_timer(struct hf_wheel_entry *entry, uint64_t now_ms)
     }
 }
 
-/* Registers with the loop what the connection waits for now. Who does not want to read for the
- * moment (an HTTP request is being answered, say) stays registered until something comes: mostly
- * nothing does, and two system calls are saved. */
-static void update_interest(struct hf_connection *connection)
+/* Who has once had to wait for room stays registered for it: that costs nothing until it waits
+ * again. */
+static void watch(struct hf_connection *connection)
 {
-    bool reads = wants_to_read(connection) ||
-                 ((connection->interest & EV_READ) != 0 && !connection->was_disturbed);
-    connection->was_disturbed = false;
-    short interest = (short)((reads ? EV_READ : 0) | (connection->is_blocked ? EV_WRITE : 0));
-    if (interest == connection->interest) {
-        return;
-    }
-    event_del(&connection->event);
-    connection->interest = (uint8_t)interest;
-    if (interest == 0) {
-        return;
-    }
-    event_assign(&connection->event, connection->worker->base, connection->fd,
-                 (short)(interest | EV_PERSIST), on_event, connection);
-    if (event_add(&connection->event, NULL) != 0) {
-        connection->interest = 0;
+    enum hf_poll_mode mode = connection->is_blocked                    ? HF_POLL_EDGE_WRITE
+                             : connection->source.mode == HF_POLL_NONE ? HF_POLL_EDGE
+                                                                       : connection->source.mode;
+    if (hf_poller_set(connection->worker->priv->poller, &connection->source, mode) != 0) {
         close_now(connection, HF_DISCONNECT_SERVER_ERROR);
     }
 }
@@ -408,8 +404,8 @@ static void settle_output(struct hf_connection *connection, enum hf_output_resul
 static void write_rest(struct hf_connection *connection, uint64_t written)
 {
     uint64_t calls = 0;
-    enum hf_output_result result =
-        hf_output_write(&connection->output, connection->fd, connection->tls, &written, &calls);
+    enum hf_output_result result = hf_output_write(&connection->output, connection->source.fd,
+                                                   connection->tls, &written, &calls);
     hf_counter_add(&connection->worker->counters.writes, calls);
     settle_output(connection, result, written);
 }
@@ -456,7 +452,7 @@ void hf_connection_send(struct hf_connection *connection, struct hf_frame *frame
         close_now(connection, HF_DISCONNECT_SLOW);
         return;
     }
-    if (!connection->is_blocked || (connection->interest & EV_WRITE) == 0) {
+    if (!connection->is_blocked || connection->source.mode != HF_POLL_EDGE_WRITE) {
         add_work(connection);
     }
 }
@@ -471,7 +467,7 @@ static void finish_output(struct hf_connection *connection)
     if (connection->tls != NULL) {
         hf_tls_finish(connection->tls);
     }
-    if (connection->saw_end || shutdown(connection->fd, SHUT_WR) != 0) {
+    if (connection->saw_end || shutdown(connection->source.fd, SHUT_WR) != 0) {
         close_now(connection, connection->close_code);
         return;
     }
@@ -480,9 +476,8 @@ static void finish_output(struct hf_connection *connection)
 
 static void dispose(struct hf_connection *connection)
 {
-    event_del(&connection->event);
     SSL_free(connection->tls);
-    close(connection->fd);
+    close(connection->source.fd); /* and nothing is heard of it any more */
     if (connection->is_shaking) {
         hf_counter_add(&connection->worker->counters.tls_failures, 1);
     }
@@ -531,6 +526,9 @@ static void begin_work(struct hf_connection *connection)
             deliver_kept(connection);
         }
     }
+    if (can_read(connection)) {
+        on_readable(connection);
+    }
 }
 
 static void run_batch(struct hf_worker *worker)
@@ -548,9 +546,9 @@ static void write_all(struct hf_worker *worker, struct hf_connection *first)
         }
         if (at->tls != NULL) {
             write_output(at);
-        } else if (!hf_send_batch_add(batch, at->fd, &at->output, at)) {
+        } else if (!hf_send_batch_add(batch, at->source.fd, &at->output, at)) {
             run_batch(worker);
-            (void)hf_send_batch_add(batch, at->fd, &at->output, at); /* it is empty now */
+            (void)hf_send_batch_add(batch, at->source.fd, &at->output, at); /* it is empty now */
         }
     }
     run_batch(worker);
@@ -570,11 +568,11 @@ static void end_work(struct hf_connection *connection)
     }
     finish_output(connection);
     if (connection->state_now != CONNECTION_CLOSED) {
-        update_interest(connection);
+        watch(connection);
     }
     if (connection->state_now != CONNECTION_CLOSED &&
-        (connection->wants_later || can_take_waiting(connection) || can_write(connection) ||
-         can_tell_drained(connection))) {
+        (connection->wants_later || can_take_waiting(connection) || can_read(connection) ||
+         can_write(connection) || can_tell_drained(connection))) {
         add_work(connection);
     }
 }
@@ -645,13 +643,13 @@ static struct hf_connection *new_connection(struct hf_worker *worker, int fd, SS
         return NULL;
     }
     connection->worker = worker;
-    connection->fd = fd;
     connection->timer.callback = on_timer;
     connection->driver_deadline_ms = UINT64_MAX;
     connection->io_deadline_ms = UINT64_MAX;
     connection->write_timeout_ms = DEFAULT_WRITE_TIMEOUT_MS;
     connection->is_reading = true;
-    event_assign(&connection->event, worker->base, fd, EV_READ | EV_PERSIST, on_event, connection);
+    connection->source.on_ready = on_ready;
+    connection->source.fd = fd;
     return connection;
 }
 
@@ -668,7 +666,7 @@ int hf_connection_accept(struct hf_worker *worker, int fd, enum hf_entrance entr
         connection->next->link = &connection->next;
     }
     worker->priv->connections = connection;
-    hf_gather_event(&worker->priv->gather);
+    hf_gather_arrival(&worker->priv->gather);
     hf_counter_add(&worker->counters.connections, 1);
     connection->driver = worker->priv->first_driver;
     if (connection->is_shaking) {

@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HF_GATHER_WINDOW_MS  10 /* over which arrivals are counted */
-#define HF_GATHER_STORM      16 /* so many in a window are a storm until the end of the next one */
+#define HF_GATHER_WINDOW_MS  20 /* over which arrivals are counted */
+#define HF_GATHER_STORM      32 /* so many in a window are a storm until the end of the next one */
 #define HF_GATHER_EVENTS_MIN 64 /* of a turn that is worth its waking up */
 #define HF_GATHER_REST_US    1000
 

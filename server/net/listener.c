@@ -11,9 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-
 #include "log.h"
+#include "net/poller.h"
 #include "net/worker_loop.h"
 
 enum {
@@ -24,10 +23,9 @@ enum {
 };
 
 struct hf_listener {
+    struct hf_poll_source source; /* the listening socket */
     struct hf_worker *worker;
-    int fd;
     enum hf_entrance entrance;
-    struct event *event;
     struct hf_wheel_entry pause; /* set while descriptors or memory have run out */
     struct hf_log_limit log_limit;
 };
@@ -182,7 +180,7 @@ static void pause_accepting(struct hf_listener *listener, int error)
         hf_log(HF_LOG_ERROR, "connections cannot be accepted", "worker=%u error=%s suppressed=%u",
                listener->worker->index, strerror(error), suppressed);
     }
-    event_del(listener->event);
+    (void)hf_poller_set(listener->worker->priv->poller, &listener->source, HF_POLL_NONE);
     hf_wheel_set(listener->worker->wheel, &listener->pause, listener->worker->now_ms + PAUSE_MS);
 }
 
@@ -190,18 +188,19 @@ static void on_pause_over(struct hf_wheel_entry *entry, uint64_t now_ms)
 {
     struct hf_listener *listener =
         (struct hf_listener *)((char *)entry - offsetof(struct hf_listener, pause));
-    if (event_add(listener->event, NULL) != 0) {
+    if (hf_poller_set(listener->worker->priv->poller, &listener->source, HF_POLL_LEVEL) != 0) {
         hf_wheel_set(listener->worker->wheel, &listener->pause, now_ms + PAUSE_MS);
     }
 }
 
-static void on_connection(evutil_socket_t fd, short what, void *context)
+static void on_connection(struct hf_poll_source *source, unsigned what)
 {
     (void)what;
-    struct hf_listener *listener = context;
+    struct hf_listener *listener =
+        (struct hf_listener *)((char *)source - offsetof(struct hf_listener, source));
     hf__loop_wake(listener->worker);
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int peer = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (peer < 0) {
             if (is_of_one_peer(errno)) {
                 continue;
@@ -226,11 +225,11 @@ struct hf_listener *hf_listener_open(struct hf_worker *worker, int fd, enum hf_e
         return NULL;
     }
     listener->worker = worker;
-    listener->fd = fd;
+    listener->source.fd = fd;
+    listener->source.on_ready = on_connection;
     listener->entrance = entrance;
     listener->pause.callback = on_pause_over;
-    listener->event = event_new(worker->base, fd, EV_READ | EV_PERSIST, on_connection, listener);
-    if (listener->event == NULL || event_add(listener->event, NULL) != 0) {
+    if (hf_poller_set(worker->priv->poller, &listener->source, HF_POLL_LEVEL) != 0) {
         hf_listener_close(listener);
         return NULL;
     }
@@ -242,10 +241,7 @@ void hf_listener_close(struct hf_listener *listener)
     if (listener == NULL) {
         return;
     }
-    if (listener->event != NULL) {
-        event_free(listener->event);
-    }
     hf_wheel_cancel(listener->worker->wheel, &listener->pause);
-    close(listener->fd);
+    close(listener->source.fd);
     free(listener);
 }

@@ -331,7 +331,6 @@ struct hf_stream *hf__stream_begin(struct hf_http_request *request,
     hf_connection_set_queue_max(connection, worker->config->client.queue_max_size_bytes);
     hf_connection_set_write_timeout(connection,
                                     (uint32_t)worker->config->websocket.write_timeout_ms);
-    hf_gather_arrival(&worker->priv->gather);
     stream->session = hf_session_open(worker, transport, connection);
     if (stream->session == NULL) {
         hf__stream_close(connection, HF_DISCONNECT_SERVER_ERROR,

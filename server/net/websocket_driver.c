@@ -509,7 +509,6 @@ void hf__websocket_start(struct hf_connection *connection)
                                     (uint32_t)(transport->is_unidirectional
                                                    ? worker->config->uni_websocket.write_timeout_ms
                                                    : worker->config->websocket.write_timeout_ms));
-    hf_gather_arrival(&worker->priv->gather);
     websocket->session = hf_session_open(worker, transport, connection);
     if (websocket->session == NULL) {
         transport_close(connection, HF_DISCONNECT_SERVER_ERROR,

@@ -3,24 +3,25 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include <event2/event.h>
 #include <holdfast/error.h>
 #include <openssl/ssl.h>
 
 #include "net/http_request.h"
+#include "net/poller.h"
 #include "net/send_batch.h"
 #include "websocket.h"
 
 enum {
     WORK_PASSES = 4, /* work that brings more work waits for the next turn after so many */
+    US_PER_MS = 1000,
     ENCODE_KEPT_BYTES = 1024 * 1024, /* of the buffer that answers are encoded in, between turns */
 };
 
-static uint64_t monotonic_ms(void)
+static uint64_t monotonic_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 void hf__loop_wake(struct hf_worker *worker)
@@ -28,33 +29,40 @@ void hf__loop_wake(struct hf_worker *worker)
     hf_gather_event(&worker->priv->gather);
     if (!worker->priv->is_awake) {
         worker->priv->is_awake = true;
-        worker->now_ms = monotonic_ms();
+        worker->now_ms = monotonic_us() / US_PER_MS;
     }
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *context)
+void hf__loop_set_alarm(struct hf_worker *worker, uint64_t when_us,
+                        void (*on_alarm)(struct hf_worker *worker))
 {
-    (void)fd;
-    (void)what;
-    struct hf_worker *worker = context;
-    hf__loop_wake(worker);
-    worker->priv->timer_at_ms = UINT64_MAX;
-    hf_wheel_advance(worker->wheel, worker->now_ms);
+    worker->priv->alarm_us = when_us;
+    worker->priv->on_alarm = on_alarm;
 }
 
-static void arm_timer(struct hf_worker *worker)
+/* Until the next timer, in microseconds. By a clock of its own: a long turn must not delay a timer
+ * by its length. */
+static int64_t time_left(const struct hf_worker *worker)
+{
+    uint64_t wheel_ms = hf_wheel_next_ms(worker->wheel);
+    uint64_t next_us = worker->priv->alarm_us;
+    if (wheel_ms < next_us / US_PER_MS) {
+        next_us = wheel_ms * US_PER_MS;
+    }
+    if (next_us == UINT64_MAX) {
+        return HF_POLL_FOREVER;
+    }
+    uint64_t now_us = monotonic_us();
+    return next_us > now_us ? (int64_t)(next_us - now_us) : 0;
+}
+
+static void run_timers(struct hf_worker *worker)
 {
     struct hf_worker_private *priv = worker->priv;
-    uint64_t next_ms = hf_wheel_next_ms(worker->wheel);
-    if (next_ms >= priv->timer_at_ms) {
-        return; /* waking too early is harmless: the wheel then arms the rest */
-    }
-    worker->now_ms = monotonic_ms(); /* a long turn must not delay the timer by its own length */
-    uint64_t wait_ms = next_ms > worker->now_ms ? next_ms - worker->now_ms : 0;
-    struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
-                           .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
-    if (event_add(priv->timer, &wait) == 0) {
-        priv->timer_at_ms = next_ms;
+    hf_wheel_advance(worker->wheel, worker->now_ms);
+    if (priv->alarm_us != UINT64_MAX && priv->alarm_us <= monotonic_us()) {
+        priv->alarm_us = UINT64_MAX;
+        priv->on_alarm(worker);
     }
 }
 
@@ -90,32 +98,18 @@ static void end_turn(struct hf_worker *worker)
     }
     give_back(&worker->encode);
     uint32_t rest_us = hf_gather_end_turn(&priv->gather, worker->now_ms);
-    arm_timer(worker);
     priv->is_awake = false;
     priv->rest_us = priv->with_work == NULL ? rest_us : 0;
 }
 
 void hf__loop_turn(struct hf_worker *worker)
 {
-    rest(worker->priv);
-    int flags = EVLOOP_ONCE | (worker->priv->with_work != NULL ? EVLOOP_NONBLOCK : 0);
-    event_base_loop(worker->base, flags);
+    struct hf_worker_private *priv = worker->priv;
+    rest(priv);
+    hf_poller_wait(priv->poller, priv->with_work != NULL ? 0 : time_left(worker));
     hf__loop_wake(worker);
+    run_timers(worker);
     end_turn(worker);
-}
-
-static struct event_base *new_base(void)
-{
-    struct event_config *options = event_config_new();
-    if (options == NULL) {
-        return NULL;
-    }
-    /* Only one thread touches the base, and timers need no more than milliseconds. */
-    event_config_set_flag(options, EVENT_BASE_FLAG_NOLOCK);
-    event_config_require_features(options, EV_FEATURE_O1);
-    struct event_base *base = event_base_new_with_config(options);
-    event_config_free(options);
-    return base;
 }
 
 int hf__loop_open(struct hf_worker *worker)
@@ -125,18 +119,15 @@ int hf__loop_open(struct hf_worker *worker)
         return HF_ENOMEM;
     }
     worker->priv = priv;
-    worker->now_ms = monotonic_ms();
+    worker->now_ms = monotonic_us() / US_PER_MS;
     worker->wheel = hf_wheel_new(worker->now_ms);
-    worker->base = new_base();
+    priv->poller = hf_poller_open();
     priv->scratch = malloc(HF_LOOP_SCRATCH_BYTES);
     priv->hash = hf_websocket_hash_new();
     priv->batch = hf_send_batch_open(worker->config->holdfast.io_uring);
-    priv->timer_at_ms = UINT64_MAX;
-    if (worker->base != NULL) {
-        priv->timer = evtimer_new(worker->base, on_timer, worker);
-    }
-    if (worker->wheel == NULL || priv->scratch == NULL || priv->hash == NULL ||
-        priv->batch == NULL || priv->timer == NULL) {
+    priv->alarm_us = UINT64_MAX;
+    if (worker->wheel == NULL || priv->poller == NULL || priv->scratch == NULL ||
+        priv->hash == NULL || priv->batch == NULL) {
         hf__loop_close(worker);
         return HF_ENOMEM;
     }
@@ -147,12 +138,7 @@ void hf__loop_close(struct hf_worker *worker)
 {
     struct hf_worker_private *priv = worker->priv;
     hf__connections_close(worker, 3000);
-    if (priv->timer != NULL) {
-        event_free(priv->timer);
-    }
-    if (worker->base != NULL) {
-        event_base_free(worker->base);
-    }
+    hf_poller_close(priv->poller);
     hf_wheel_free(worker->wheel);
     for (int i = 0; i < HF_ENTRANCES; i++) {
         SSL_CTX_free(priv->tls[i]);
@@ -167,6 +153,5 @@ void hf__loop_close(struct hf_worker *worker)
     free(priv->scratch);
     free(priv);
     worker->priv = NULL;
-    worker->base = NULL;
     worker->wheel = NULL;
 }

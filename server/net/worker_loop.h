@@ -19,10 +19,10 @@
 #include "net/gather.h"
 #include "worker.h"
 
-struct event;
 struct hf_admission;
 struct hf_http_exchange;
 struct hf_http_route;
+struct hf_poller;
 struct hf_send_batch;
 struct hf_websocket_hash;
 
@@ -39,9 +39,10 @@ struct hf_worker_private {
     struct hf_admission *admission;                /* borrowed, shared by the node's workers */
     void (*on_turn_end)(struct hf_worker *worker); /* NULL: nothing to do */
     /* the loop's own */
-    struct event *timer;  /* wakes the wheel */
-    uint64_t timer_at_ms; /* what it is armed for; UINT64_MAX: not armed */
-    bool is_awake;        /* now_ms is of this turn */
+    struct hf_poller *poller;
+    uint64_t alarm_us; /* monotonic; UINT64_MAX: none */
+    void (*on_alarm)(struct hf_worker *worker);
+    bool is_awake; /* now_ms is of this turn */
     struct hf_gather gather;
     uint32_t rest_us;            /* before the next turn */
     bool is_draining;            /* answers are the last of their connections */
@@ -64,6 +65,11 @@ void hf__loop_close(struct hf_worker *worker);
 /* One turn. Blocks until there is something to do; in a storm of arriving clients the next one
  * begins with a rest, as gather.h says. */
 void hf__loop_turn(struct hf_worker *worker);
+
+/* Calls on_alarm once, in the first turn from `when_us` on, which is woken for it (UINT64_MAX: not
+ * at all). There is one: a later call takes the place of the one before. */
+void hf__loop_set_alarm(struct hf_worker *worker, uint64_t when_us,
+                        void (*on_alarm)(struct hf_worker *worker));
 
 /* First thing in every event callback: brings worker->now_ms up to date, once per turn. */
 void hf__loop_wake(struct hf_worker *worker);

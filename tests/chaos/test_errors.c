@@ -226,14 +226,22 @@ static void readonly_primary_that_became_a_replica_and_goes_back_loses_nothing(v
 /* A replica is served at once. */
 static const char *const replicating[] = {"--repl-diskless-sync-delay", "0", NULL};
 
-/* A second server with a copy of the first one's. */
-static void copy_server(struct chaos *chaos)
+/* The server gets a replica, with which its replication history begins anew. */
+static void attach_copy(struct chaos *chaos)
 {
     struct hf_cluster *cluster = &chaos->cluster;
     chaos->second = hf_redis_server_start(replicating);
     hf_redis_server_do(chaos->second, "REPLICAOF 127.0.0.1 %d",
                        (int)hf_redis_server_port(cluster->redis));
     hf_until(cluster, CHAOS_NUMBER(cluster, "WAIT 1 100") == 1);
+}
+
+/* The replica has all of it by now (WAIT speaks of its connection's own writes), and is a primary
+ * of its own. */
+static void detach_copy(struct chaos *chaos)
+{
+    hf_redis_server_do(chaos->cluster.redis, "SET copied 1");
+    hf_until(&chaos->cluster, CHAOS_NUMBER(&chaos->cluster, "WAIT 1 100") == 1);
     hf_redis_server_do(chaos->second, "REPLICAOF NO ONE");
 }
 
@@ -249,7 +257,8 @@ static void readonly_primary_that_followed_an_older_copy_is_healed_when_it_goes_
     struct chaos *chaos = *state;
     struct hf_cluster *cluster = chaos_start(state, replicating);
     struct outage outage = begin(cluster, NULL);
-    copy_server(chaos);
+    attach_copy(chaos);
+    detach_copy(chaos);
     struct hf_position top = hf_cluster_publish(cluster, 0, "a", 2);
     hf_until(cluster,
              hf_subscriber_is_at(outage.live[0], top) && hf_subscriber_is_at(outage.live[1], top));
@@ -278,6 +287,7 @@ readonly_primary_that_was_replaced_is_noticed_by_a_node_that_publishes_nothing(v
     struct chaos *chaos = *state;
     struct hf_cluster *cluster = chaos_start(state, replicating);
     cluster->config.redis.probe_interval_ms = PROBE_INTERVAL_MS;
+    attach_copy(chaos);
     chaos->proxy = hf_proxy_start(hf_redis_server_port(cluster->redis));
     unsigned quiet = hf_cluster_add_node(cluster, hf_proxy_address(chaos->proxy));
     struct hf_subscriber *live = hf_subscriber_open(cluster, quiet, "a");
@@ -286,7 +296,7 @@ readonly_primary_that_was_replaced_is_noticed_by_a_node_that_publishes_nothing(v
     hf_until(cluster, hf_subscriber_is_at(live, top));
     hf_cluster_stop_node(cluster, first);
 
-    copy_server(chaos);
+    detach_copy(chaos);
     hf_proxy_lead_to(chaos->proxy, hf_redis_server_port(chaos->second));
     hf_redis_server_do(cluster->redis, "REPLICAOF 127.0.0.1 1");
     uint64_t replaced_ms = hf_test_now_ms();
@@ -327,7 +337,8 @@ static void readonly_for_less_than_a_probe_is_noticed_by_the_replication_history
     unsigned quiet = hf_cluster_add_node(cluster, NULL);
     struct hf_subscriber *live = hf_subscriber_open(cluster, quiet, "a");
     hf_cluster_publish(cluster, quiet, "a", 3);
-    copy_server(chaos);
+    attach_copy(chaos);
+    detach_copy(chaos);
     struct hf_position top = hf_cluster_publish(cluster, quiet, "a", 2);
     hf_until(cluster, hf_subscriber_is_at(live, top));
 

@@ -122,6 +122,17 @@ for (const [what, happens] of Object.entries({
   });
 }
 
+test('another epoch, and nothing lost, after a node was away -> excused where something is trimmed, R1 elsewhere', () => {
+  for (const isKept of [false, true]) {
+    const { story, ledger, node, rules } = world({ isKept });
+    ledger.lives.push(node);
+    node.absences.push({ from: 0, to: 1000 });
+    follower(story({ kind: 'cache' }), 3).subscribed({ epoch: '8', offset: 0, wasRecovering: true });
+    assert.deepEqual(rules(), isKept ? ['R1'] : []);
+    assert.equal(ledger.excused.length, isKept ? 0 : 1);
+  }
+});
+
 test('what was shown late, by a node that was away during the loss -> excused', () => {
   const { story, ledger, node, time, rules } = world();
   node.absences.push({ from: time.now, to: time.now + 2000 });

@@ -14,6 +14,7 @@
 
 #include "loop.h"
 #include "redis_world.h"
+#include "store/redis_store.h"
 
 /* --- connections ---------------------------------------------------------------------------- */
 
@@ -330,6 +331,19 @@ static void missing_permission_fails_the_request_and_is_logged(void **state)
     freeReplyObject(reply);
 }
 
+/* It is closed on the loop's next turn, but not connected from now on. */
+static void connection_that_is_given_up_says_why_at_once(void **state)
+{
+    struct hf_redis_world *world = hf_redis_world_connected(state);
+    struct hf_store_status status;
+    hf_redis_reconnect((struct hf_redis_store *)world->node.store, "told to");
+    world->node.store->ops->status(world->node.store, &status);
+    assert_false(status.is_connected);
+    assert_true(hf_redis_world_reason_has(&world->node, "Redis at"));
+    assert_true(hf_redis_world_reason_has(&world->node, "told to"));
+    assert_true(hf_store_client_wait_connects(&world->node, 2));
+}
+
 /* Who comes to a life that nobody has admitted yet is told so (fence.h). */
 static void life_that_was_admitted_last_is_told_on_connecting(void **state)
 {
@@ -565,6 +579,7 @@ int main(void)
         CASE(loading_server_is_waited_for),
         CASE(password_and_user_are_used_and_never_shown),
         CASE(missing_permission_fails_the_request_and_is_logged),
+        CASE(connection_that_is_given_up_says_why_at_once),
         CASE(life_that_was_admitted_last_is_told_on_connecting),
         CASE(life_that_was_admitted_after_the_data_was_saved_is_missing_from_it),
         CASE(nodes_that_admit_the_same_life_note_it_once),

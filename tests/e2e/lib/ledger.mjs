@@ -3,6 +3,7 @@
 //
 //   R1  offsets of an epoch come one after the other, without gap or repeat; another epoch, or a part
 //       left out, only after a `subscribed` that says so; and no other epoch while Redis has lost nothing
+//       and no node was away for long
 //   R2  a position (channel, epoch, offset) has one payload, whoever shows it: clients, the answer to
 //       the publisher, Redis
 //   R3  a publication has one position
@@ -29,9 +30,8 @@ export class Life {
     };
   }
 
-  // Whether it has lived, and could be heard, all the time from `since` to `now`.
-  isSound(since, now) {
-    if (this.ended !== undefined) return false;
+  // When it was silent for longer than is tolerated: [{ from, to }]
+  silences(now) {
     const silences = [];
     for (const { from, to = now } of this.absences) {
       const last = silences.at(-1);
@@ -39,7 +39,12 @@ export class Life {
       if (last && from - last.to < 1000) last.to = Math.max(last.to, to);
       else silences.push({ from, to });
     }
-    return !silences.some(({ from, to }) => to >= since && to - from >= this.toleratedMs);
+    return silences.filter(({ from, to }) => to - from >= this.toleratedMs);
+  }
+
+  // Whether it has lived, and could be heard, all the time from `since` to `now`.
+  isSound(since, now) {
+    return this.ended === undefined && !this.silences(now).some(({ to }) => to >= since);
   }
 }
 
@@ -55,6 +60,7 @@ export class Ledger {
     this.violations = [];
     this.excused = []; // conflicts that nobody alive could have prevented
     this.losses = []; // when Redis lost something
+    this.lives = []; // of all nodes
     this.positions = new Map(); // "channel epoch-offset" -> { id, first, lives, who }
     this.publications = new Map(); // id -> [{ channel, epoch, offset, first, lives }]
     this.repeated = new Set(); // ids that were sent more than once under a key, which Redis may lose
@@ -167,9 +173,7 @@ export class Story {
     if (this.kind === 'stream' && wasRecovering !== (before !== undefined)) {
       this.#violation('R1', `wasRecovering is ${wasRecovering} at ${before && place(before)}`);
     }
-    if (before && before.epoch !== epoch && this.ledger.losses.length === 0) {
-      this.#violation('R1', `another epoch than that of ${place(before)}, and nothing was lost`);
-    }
+    if (before && before.epoch !== epoch && this.ledger.losses.length === 0) this.#newEpoch(before);
     if (recovered && this.kind === 'stream') {
       this.recoveries.recovered++;
       if (before && before.epoch !== epoch) {
@@ -188,6 +192,17 @@ export class Story {
     this.isCatchingUp = count > 0;
     this.newest = before;
     this.position = { epoch, offset };
+  }
+
+  // A node that the others took for dead cannot prove its place in what has been trimmed since, and then gives
+  // the stream a new epoch.
+  #newEpoch(before) {
+    const { ledger } = this;
+    const now = ledger.clock();
+    const text = `another epoch than that of ${place(before)}, and nothing was lost`;
+    const away = ledger.lives.filter((life) => life.silences(now).length > 0);
+    if (this.isKept || away.length === 0) this.#violation('R1', text);
+    else ledger.excused.push({ at: now, rule: 'R1', text: `${this.who} on ${this.channel}: ${text}; ${away.map((life) => life.name)} was away` });
   }
 
   publication(offset, payload) {

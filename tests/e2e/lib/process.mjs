@@ -83,24 +83,48 @@ export class Child {
   }
 }
 
-// Brokers listen with SO_REUSEPORT, so two tests that picked the same port would silently share it.
-// Therefore each test process draws from a range of its own, below the kernel's ephemeral ports.
+// Brokers listen with SO_REUSEPORT, so two tests that picked the same port would silently share it, and what
+// is stopped and started again must find its port free. Therefore each test process draws from a range of its
+// own, below the kernel's ephemeral ports, which it holds by listening on the first one.
 const PORTS_PER_PROCESS = 64;
+const RANGES = 320;
 const FIRST_PORT = 11000;
-const base = FIRST_PORT + (process.pid % 320) * PORTS_PER_PROCESS;
-let drawn = 0;
+let range; // a promise of { first }
+let drawn = 1;
+
+// Resolves to the server, or undefined when somebody else listens there.
+function listen(port) {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.on('error', () => resolve(undefined));
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
+async function claimRange() {
+  for (let i = 0; i < RANGES; i++) {
+    const first = FIRST_PORT + ((process.pid + i) % RANGES) * PORTS_PER_PROCESS;
+    const server = await listen(first);
+    if (server) {
+      server.unref(); // it is held until the process ends
+      return { first };
+    }
+  }
+  throw new Error(`all ranges of ports from ${FIRST_PORT} are in use`);
+}
 
 export async function freePort() {
+  range ??= claimRange();
+  const { first } = await range;
   while (drawn < PORTS_PER_PROCESS) {
-    const port = base + drawn++;
-    const isFree = await new Promise((resolve) => {
-      const server = net.createServer();
-      server.on('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-    });
-    if (isFree) return port;
+    const port = first + drawn++;
+    const server = await listen(port);
+    if (server) {
+      await new Promise((resolve) => server.close(resolve));
+      return port;
+    }
   }
-  throw new Error(`no free port from ${base} to ${base + PORTS_PER_PROCESS - 1}`);
+  throw new Error(`no free port from ${first} to ${first + PORTS_PER_PROCESS - 1}`);
 }
 
 export function tempDir(t) {

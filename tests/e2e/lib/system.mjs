@@ -79,6 +79,7 @@ class Node {
   async start() {
     this.lives++;
     this.life = new Life(`${this.name}.${this.lives}`, TOLERATED_MS);
+    this.system.ledger.lives.push(this.life);
     await this.broker.start({ until: '/health' });
   }
 

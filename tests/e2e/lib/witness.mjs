@@ -155,7 +155,8 @@ class PollWitness {
 
   #take({ epoch, offset, recovered, publications }, wasRecovering) {
     const { story } = this;
-    const begin = wasRecovering ? offset : (publications[0]?.offset ?? offset + 1) - 1;
+    // where it goes on from: publications of an answer that is not recovered came behind that
+    const begin = (publications[0]?.offset ?? offset + 1) - 1;
     story.subscribed({ epoch, offset: begin, wasRecovering, recovered: wasRecovering && recovered });
     for (const publication of publications) story.publication(publication.offset, publication.data);
     if (!story.isAt({ epoch, offset })) {

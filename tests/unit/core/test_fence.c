@@ -158,6 +158,7 @@ static void a_peer_that_stays_silent_is_waited_for_from_the_connection_on(void *
     hf_fence_disconnected(&fence);
     hf_fence_connected(&fence, NEXT_LIFE, 0, 50000);
     hf_fence_checked(&fence);
+    assert_false(is_open(50500));
     assert_false(is_open(50999));
     assert_true(is_open(51000));
 }
@@ -186,6 +187,40 @@ static void one_that_has_not_heard_itself_for_long_closes_until_it_does(void **s
     assert_false(hf_fence_is_open(&fence, 1001));
     hf_fence_heard(&fence, &word, 1002);
     assert_true(hf_fence_is_open(&fence, 1002));
+}
+
+/* It was stopped for longer than peers are waited for, and has not read yet what they said. */
+static void after_a_stop_it_still_knows_its_peers(void **state)
+{
+    (void)state;
+    struct hf_fence_word word;
+    open_with_peer();
+    assert_true(hf_fence_says(&fence, &word, 5000));
+    hf_fence_heard(&fence, &word, 5001);
+    assert_true(hf_fence_says(&fence, &word, 5301));
+    hf_fence_disconnected(&fence);
+    hf_fence_connected(&fence, NEXT_LIFE, LIFE, 5400);
+    hf_fence_checked(&fence);
+    assert_false(
+        is_open(5700)); /* the hello is over, and the peer has not said that it has checked */
+    hear(PEER, NEXT_LIFE, 5800);
+    assert_true(is_open(5800));
+}
+
+static void after_a_stop_silence_counts_from_when_it_hears_itself_again(void **state)
+{
+    (void)state;
+    struct hf_fence_word word;
+    open_with_peer();
+    hear(PEER, LIFE, 300); /* said before the stop, read behind it */
+    assert_true(hf_fence_says(&fence, &word, 5000));
+    hf_fence_heard(&fence, &word, 5001);
+    assert_true(is_open(5500));
+    assert_true(hf_fence_says(&fence, &word, 6000)); /* not silent for long enough */
+    assert_int_equal(fence.count, 1);
+    assert_true(is_open(6001));
+    assert_true(hf_fence_says(&fence, &word, 6300));
+    assert_int_equal(fence.count, 0);
 }
 
 static void an_old_word_of_its_own_proves_nothing(void **state)
@@ -290,6 +325,8 @@ int main(void)
         TEST(a_peer_that_stays_silent_is_waited_for_from_the_connection_on),
         TEST(one_that_does_not_hear_itself_stays_closed),
         TEST(one_that_has_not_heard_itself_for_long_closes_until_it_does),
+        TEST(after_a_stop_it_still_knows_its_peers),
+        TEST(after_a_stop_silence_counts_from_when_it_hears_itself_again),
         TEST(an_old_word_of_its_own_proves_nothing),
         TEST(its_own_words_are_nobody_s),
         TEST(once_open_for_a_life_a_newcomer_does_not_close_it),

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <event2/event.h>
 
 #include "net/admission.h"
 #include "net/worker_loop.h"
@@ -26,7 +25,7 @@ struct loop_fixture {
     struct hf_config config;
     struct hf_worker worker;
     struct hf_admission admission;
-    struct event *heartbeat; /* turns come at least every 2 ms */
+    uint32_t heartbeat_us;
 };
 
 /* A client's side of a connection, and what it has received. */
@@ -38,11 +37,23 @@ struct loop_client {
     bool is_ended; /* end of stream, or the connection is broken */
 };
 
-static inline void loop_on_heartbeat(evutil_socket_t fd, short what, void *context)
+static inline void loop_on_heartbeat(struct hf_worker *worker)
 {
-    (void)fd;
-    (void)what;
-    (void)context;
+    const struct loop_fixture *fixture =
+        (struct loop_fixture *)((char *)worker - offsetof(struct loop_fixture, worker));
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    hf__loop_set_alarm(worker,
+                       (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 +
+                           fixture->heartbeat_us,
+                       loop_on_heartbeat);
+}
+
+/* Turns come at least so often. */
+static inline void loop_set_heartbeat(struct loop_fixture *fixture, uint32_t interval_us)
+{
+    fixture->heartbeat_us = interval_us;
+    loop_on_heartbeat(&fixture->worker);
 }
 
 static inline void loop_fixture_open(struct loop_fixture *fixture,
@@ -63,14 +74,11 @@ static inline void loop_fixture_open(struct loop_fixture *fixture,
     assert_int_equal(hf__loop_open(&fixture->worker), 0);
     fixture->worker.priv->first_driver = first_driver;
     fixture->worker.priv->admission = &fixture->admission;
-    fixture->heartbeat = event_new(fixture->worker.base, -1, EV_PERSIST, loop_on_heartbeat, NULL);
-    const struct timeval interval = {.tv_usec = 2000};
-    assert_int_equal(event_add(fixture->heartbeat, &interval), 0);
+    loop_set_heartbeat(fixture, 2000);
 }
 
 static inline void loop_fixture_close(struct loop_fixture *fixture)
 {
-    event_free(fixture->heartbeat);
     hf__loop_close(&fixture->worker);
     hf_buffer_fini(&fixture->worker.encode);
 }

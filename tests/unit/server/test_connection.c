@@ -1,5 +1,7 @@
 #include "net/connection.h"
 
+#include <netinet/in.h>
+
 #include "connection_fixture.h"
 #include "net/send_batch.h"
 
@@ -11,6 +13,7 @@ struct line_test {
     struct hf_connection *connection;
     char lines[65536]; /* all that was consumed */
     size_t lines_len;
+    size_t counted; /* by the driver that only counts */
     unsigned inputs;
     unsigned drained;
     unsigned deadlines;
@@ -118,6 +121,24 @@ static size_t on_rest(struct hf_connection *connection, char *data, size_t len)
 static const struct hf_connection_driver successor_driver = {
     .name = "everything",
     .on_input = on_rest,
+    .on_drained = on_drained,
+    .on_deadline = on_deadline,
+    .on_later = on_later,
+    .on_drain = on_drain,
+    .on_closed = on_closed,
+};
+
+static size_t on_count(struct hf_connection *connection, char *data, size_t len)
+{
+    (void)connection;
+    (void)data;
+    test.counted += len;
+    return len;
+}
+
+static const struct hf_connection_driver counting_driver = {
+    .name = "counting",
+    .on_input = on_count,
     .on_drained = on_drained,
     .on_deadline = on_deadline,
     .on_later = on_later,
@@ -396,6 +417,99 @@ static void a_peer_that_leaves_closes_with_3000(void **state)
     assert_int_equal(hf_counter_read(&test.fixture.worker.counters.connections), 0);
 }
 
+/* A stream over TCP, whose ends can be reset. */
+static void connect_over_tcp(struct loop_client *client)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, len), 0);
+    int peer = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    assert_true(peer >= 0);
+    close(listener);
+    *client = (struct loop_client){.fd = fd};
+    hf__loop_wake(&test.fixture.worker);
+    assert_int_equal(hf_connection_accept(&test.fixture.worker, peer, HF_ENTRANCE_CLIENTS), 0);
+    loop_turns(&test.fixture, 2);
+}
+
+/* One event tells of both, and none comes after it. */
+static void last_words_and_the_end_in_one_event_are_both_heard(void **state)
+{
+    for (int is_reset = 0; is_reset < 2; is_reset++) {
+        struct loop_client client;
+        const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+        tear_down(state);
+        set_up(state);
+        connect_over_tcp(&client);
+        loop_client_send(&client, "bye\n", 4);
+        if (is_reset) {
+            assert_int_equal(setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)),
+                             0);
+        }
+        loop_client_close(&client);
+        LOOP_UNTIL(&test.fixture, NULL, test.closed == 1);
+        assert_int_equal(test.lines_len, 4);
+        assert_int_equal(test.close_code, 3000);
+    }
+}
+
+static void more_than_one_read_takes_is_read_to_its_end(void **state)
+{
+    (void)state;
+    enum { BYTES = 3 * HF_LOOP_SCRATCH_BYTES / 2 }; /* and a UNIX socket holds that */
+    struct loop_client client;
+    char *zeros = calloc(1, BYTES);
+    int size = 4 * BYTES;
+    test.successor = &counting_driver;
+    loop_connect(&test.fixture, &client, 0);
+    assert_int_equal(setsockopt(client.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+    loop_client_send(&client, "\n", 1);
+    LOOP_UNTIL(&test.fixture, NULL, test.lines_len == 1);
+    loop_client_send(&client, zeros, BYTES);
+    LOOP_UNTIL(&test.fixture, NULL, test.counted == BYTES);
+    free(zeros);
+    loop_client_close(&client);
+}
+
+static void the_end_that_comes_while_reading_is_off_is_heard_when_it_is_on_again(void **state)
+{
+    (void)state;
+    struct loop_client client;
+    test.stops_reading = true;
+    loop_connect(&test.fixture, &client, 0);
+    loop_client_send(&client, "a\n", 2);
+    LOOP_UNTIL(&test.fixture, NULL, test.lines_len == 2);
+    loop_client_send(&client, "b\n", 2);
+    loop_client_close(&client);
+    loop_turns(&test.fixture, 5);
+    assert_int_equal(test.closed, 0);
+    test.stops_reading = false;
+    hf_connection_set_reading(test.connection, true);
+    LOOP_UNTIL(&test.fixture, NULL, test.closed == 1);
+    assert_memory_equal(test.lines, "a\nb\n", 4);
+}
+
+/* It stays registered for room after the first time: each further time has to be heard of, too. */
+static void a_peer_that_is_slow_again_and_again_gets_everything(void **state)
+{
+    (void)state;
+    struct loop_client client;
+    loop_connect(&test.fixture, &client, SMALL_SOCKET);
+    for (size_t round = 1; round <= 3; round++) {
+        send_text(100000);
+        loop_turns(&test.fixture, 3);
+        assert_true(hf_connection_queued(test.connection) > 0);
+        LOOP_UNTIL(&test.fixture, &client, client.len == round * 100000);
+        LOOP_UNTIL(&test.fixture, NULL, hf_connection_queued(test.connection) == 0);
+    }
+    loop_client_close(&client);
+}
+
 static void a_half_closed_peer_gets_what_is_queued_when_the_driver_answers(void **state)
 {
     (void)state;
@@ -639,6 +753,10 @@ int main(void)
         CASE(closing_with_finish_ends_in_time_when_the_peer_does_nothing),
         CASE(closing_at_once_cuts_a_finish_short),
         CASE(a_peer_that_leaves_closes_with_3000),
+        CASE(last_words_and_the_end_in_one_event_are_both_heard),
+        CASE(more_than_one_read_takes_is_read_to_its_end),
+        CASE(the_end_that_comes_while_reading_is_off_is_heard_when_it_is_on_again),
+        CASE(a_peer_that_is_slow_again_and_again_gets_everything),
         CASE(a_half_closed_peer_gets_what_is_queued_when_the_driver_answers),
         CASE(a_large_answer_does_not_hold_its_memory_beyond_the_turn),
         CASE(a_deadline_is_called_once_and_can_be_moved_or_taken_back),

@@ -79,6 +79,7 @@ static void test_rate_counts_where_a_window_has_become_long(void **state)
     (void)state;
     struct hf_gather gather = {.window_at_ms = NOW};
     arrive(&gather, 3 * HF_GATHER_STORM);
+    assert_int_equal(hf_gather_end_turn(&gather, NOW), 0);
     assert_int_equal(hf_gather_end_turn(&gather, NOW + 3 * HF_GATHER_WINDOW_MS), HF_GATHER_REST_US);
     gather = (struct hf_gather){.window_at_ms = NOW};
     arrive(&gather, 3 * HF_GATHER_STORM - 1);

@@ -177,9 +177,7 @@ static void without_descriptors_it_pauses_and_goes_on_when_there_are_some(void *
     int fds[64];
     int used = use_up_descriptors(fds, 64);
     /* A loop that spins would turn far more often than the heartbeat and the pauses do. */
-    event_del(test.fixture.heartbeat);
-    const struct timeval slow = {.tv_usec = 50000};
-    assert_int_equal(event_add(test.fixture.heartbeat, &slow), 0);
+    loop_set_heartbeat(&test.fixture, 50000);
     uint64_t until_ms = loop_now_ms() + 500;
     int turns = 0;
     while (loop_now_ms() < until_ms) {
