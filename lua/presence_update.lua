@@ -16,9 +16,11 @@
 --   hold and then tell the leave, "I" the same but never tell at once, "e" end of the grace, "n"
 --   nothing
 -- returns: one character for each item: "1" when an add found its user waiting and took the waiting
---   client out, or a hold has begun; else "0". Or an error
+--   client out, or a hold has begun; "x" when the channel's keys met an error; else "0". With an "x"
+--   an array of that text and the first error, and when there is nothing else that error alone
 -- atomicity: Redis runs nothing else meanwhile, so a leave is told with the removal. If it stops
---   midway (the server dies), the items before are applied; all but the telling may be repeated.
+--   midway (the server dies), the items before are applied; all but the telling may be repeated. One
+--   channel's error (a key of another type) does not touch the others.
 -- cost: O(items * log(clients)), about 4 calls for each item and 4 more for each channel
 
 local SWEPT_MAX = 128
@@ -210,20 +212,39 @@ local function renew(channel)
     end
 end
 
+local first_error
+
+-- What `work` returns, unless the channel has met an error, or meets one.
+local function try(channel, work, ...)
+    if channel.has_failed then
+        return nil
+    end
+    local is_done, answer = pcall(work, channel, ...)
+    if is_done then
+        return answer
+    end
+    channel.has_failed = true
+    first_error = first_error or (type(answer) == 'table' and answer.err or answer)
+end
+
 local channels = {}
 for i = 1, #KEYS / 4 do
     channels[i] = open_channel(i)
-    sweep(channels[i])
+    try(channels[i], sweep)
 end
-local answers = {}
+local answers, applied = {}, 0
 for i = 5, #ARGV, 5 do
     local channel = channels[tonumber(ARGV[i])]
     local client, user = split(ARGV[i + 2])
-    local answer = actions[ARGV[i + 1]](channel, ARGV[i + 2], client, user, ARGV[i + 3],
+    local answer = try(channel, actions[ARGV[i + 1]], ARGV[i + 2], client, user, ARGV[i + 3],
         tonumber(ARGV[i + 4]))
-    answers[#answers + 1] = answer and '1' or '0'
+    answers[#answers + 1] = channel.has_failed and 'x' or answer and '1' or '0'
+    applied = applied + (channel.has_failed and 0 or 1)
 end
 for _, channel in ipairs(channels) do
-    renew(channel)
+    try(channel, renew)
 end
-return table.concat(answers)
+if not first_error then
+    return table.concat(answers)
+end
+return applied == 0 and { err = first_error } or { table.concat(answers), { err = first_error } }

@@ -158,19 +158,21 @@ void hf_memory_stream_append(struct hf_memory_stream *stream, struct hf_publicat
 
 /* --- reading -------------------------------------------------------------------------------- */
 
-/* Which entries the read wants: `count` from index `first`, in ascending order. */
+/* Which entries the read wants: `count` from index `first`, in ascending order. A history that was
+ * longer when it was published holds no more than the read's options say. */
 static void select_entries(const struct hf_memory_stream *stream,
                            const struct hf_store_read *request, uint32_t *first, uint32_t *count)
 {
-    *first = 0;
-    *count = stream->count;
+    const uint32_t size = request->options.history_size;
+    *first = size > 0 && size < stream->count ? stream->count - size : 0;
+    *count = stream->count - *first;
     if (!request->has_since)
         return;
     if (request->since.epoch != HF_EPOCH_NONE && request->since.epoch != stream->top.epoch) {
         *count = 0;
         return;
     }
-    uint64_t oldest = stream->top.offset - stream->count + 1;
+    uint64_t oldest = stream->top.offset - *count + 1;
     if (request->reverse) {
         uint64_t end = request->since.offset; /* exclusive */
         if (request->with_since && end < UINT64_MAX)
@@ -186,8 +188,8 @@ static void select_entries(const struct hf_memory_stream *stream,
         if (begin > stream->top.offset) {
             *count = 0;
         } else if (begin > oldest) {
-            *first = (uint32_t)(begin - oldest);
-            *count -= *first;
+            *first += (uint32_t)(begin - oldest);
+            *count -= (uint32_t)(begin - oldest);
         }
     }
 }

@@ -235,17 +235,26 @@ void hf_redis_admit(struct hf_store *base, uint64_t life)
 
 /* --- the beginning -------------------------------------------------------------------------- */
 
+/* Reads, mends and what nodes say to each other are not refused here: held publishes, which fill
+ * the queue after a loss, wait for just them. Their number is bounded by who asks: the core's by
+ * loads_in_flight_max, the ports' by the same limits as these. */
+static bool is_full(const struct hf_redis_store *store, const struct hf_redis_op *op)
+{
+    const struct hf_engine_config *config = store->config;
+    return !overtakes(op) && op->kind != HF_REDIS_BUS &&
+           (store->pending_requests >= config->pending_requests_max ||
+            store->pending_bytes + op->bytes > config->pending_bytes_max);
+}
+
 int hf_redis_enqueue(struct hf_redis_store *store, struct hf_redis_op *op, struct hf_bytes name,
                      size_t bytes, int refusal)
 {
     if (op == NULL)
         return HF_ENOMEM;
-    const struct hf_engine_config *config = store->config;
     op->bytes = bytes;
     if (store->is_closing)
         refusal = HF_ECLOSED;
-    else if (refusal == HF_OK && (bytes > config->pending_bytes_max - store->pending_bytes ||
-                                  store->pending_requests >= config->pending_requests_max))
+    else if (refusal == HF_OK && is_full(store, op))
         refusal = HF_ELIMIT;
     if (op->kind == HF_REDIS_BUS)
         op->channel = store->bus;
@@ -260,7 +269,7 @@ int hf_redis_enqueue(struct hf_redis_store *store, struct hf_redis_op *op, struc
         return HF_OK;
     }
     store->pending_bytes += bytes;
-    op->deadline_ms = hf_redis_now_ms() + config->wait_ms;
+    op->deadline_ms = hf_redis_now_ms() + store->config->wait_ms;
     op->is_waiting = true;
     TAILQ_INSERT_TAIL(&store->waiting, op, in_waiting);
     if (overtakes(op) && is_holding(store))

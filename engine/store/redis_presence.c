@@ -97,13 +97,14 @@ static char *write_item(char *at, const struct hf_presence_item *item, uint32_t 
 
 /* --- replies -------------------------------------------------------------------------------- */
 
+/* The result of each is what take_answers left in it, unless there is one for all. */
 static void finish(struct hf_redis_store *store, int result)
 {
     struct hf_redis_channel *queue = store->presence;
     while (queue->in_flight > 0) {
         struct hf_redis_op *op = TAILQ_FIRST(&queue->ops);
         TAILQ_REMOVE(&queue->ops, op, in_channel);
-        hf_redis_complete(store, op, result);
+        hf_redis_complete(store, op, result != HF_OK ? result : op->result);
         queue->in_flight--; /* last: what the completion flushes must not send the rest again */
     }
     hf_redis_channel_settle(queue);
@@ -132,10 +133,11 @@ static void queue_again(struct hf_redis_store *store, bool is_repeated)
     hf_redis_channel_settle(queue);
 }
 
-/* One character for each item. False: the answer is of another form. */
-static bool take_answers(struct hf_redis_store *store, const struct hf_reply *reply)
+/* One character for each item; `error` is the result of those whose channel met one. False: the
+ * answer is of another form. */
+static bool take_answers(struct hf_redis_store *store, const struct hf_reply *reply, int error)
 {
-    const struct hf_redis_op *op = TAILQ_FIRST(&store->presence->ops);
+    struct hf_redis_op *op = TAILQ_FIRST(&store->presence->ops);
     size_t at = 0;
     if (reply->type != HF_REPLY_TEXT)
         return false;
@@ -143,13 +145,40 @@ static bool take_answers(struct hf_redis_store *store, const struct hf_reply *re
         struct hf_store_presence *request = op->request.presence;
         if (request->count > reply->len - at)
             return false;
-        for (size_t j = 0; j < request->count; j++)
-            request->items[j].is_held = reply->text[at++] == '1';
+        op->result = HF_OK;
+        for (size_t j = 0; j < request->count; j++, at++) {
+            request->items[j].is_held = reply->text[at] == '1';
+            if (reply->text[at] == 'x')
+                op->result = error;
+        }
     }
     return at == reply->len;
 }
 
 static bool send_update(struct hf_redis_store *store, bool with_text);
+
+/* The error of some of the channels. */
+static const struct hf_reply *error_of_some(const struct hf_reply *reply)
+{
+    bool is_there =
+        reply->type == HF_REPLY_ARRAY && reply->len == 2 && reply->items[1]->type == HF_REPLY_ERROR;
+    return is_there ? reply->items[1] : NULL;
+}
+
+/* What was carried out, or a part of it. */
+static void take_reply(struct hf_redis_store *store, const struct hf_reply *reply)
+{
+    const struct hf_reply *error = error_of_some(reply);
+    int error_code = error != NULL ? hf_redis_judge(store, error) : HF_EUNKNOWN;
+    if (error != NULL && hf_reply_is_error(error, "READONLY")) {
+        queue_again(store, true);
+    } else if (take_answers(store, error != NULL ? reply->items[0] : reply, error_code)) {
+        finish(store, HF_OK);
+    } else {
+        hf_redis_connection_break(store->commands, "the presence script answered in another form");
+        finish(store, HF_EUNKNOWN);
+    }
+}
 
 static void on_update_reply(void *context, const struct hf_reply *reply)
 {
@@ -167,11 +196,8 @@ static void on_update_reply(void *context, const struct hf_reply *reply)
         queue_again(store, false);
     } else if (reply->type == HF_REPLY_ERROR) {
         finish(store, hf_redis_judge(store, reply));
-    } else if (take_answers(store, reply)) {
-        finish(store, HF_OK);
     } else {
-        hf_redis_connection_break(store->commands, "the presence script answered in another form");
-        finish(store, HF_EUNKNOWN);
+        take_reply(store, reply);
     }
 }
 

@@ -231,6 +231,34 @@ static void reads_give_no_more_than_the_history_holds(void **state)
     }
 }
 
+/* A configuration that was loaded anew may allow less than was kept until then. */
+static void read_of_a_smaller_history_gives_only_so_many(void **state)
+{
+    struct hf_store_client *client = *state;
+    struct hf_position top = {0};
+    hf_cases_publish_many(client, "a", 4);
+    top = hf_cases_publish(client, "a", "m5");
+    struct hf_store_read newest = hf_cases_read_of("a", 10);
+    newest.options.history_size = 2;
+    struct hf_store_read reverse = newest, since = newest, with_since = newest;
+    hf_cases_read_ok(client, &newest);
+    hf_cases_assert_page(&newest, 4, 2, 1);
+    reverse.reverse = true;
+    hf_cases_read_ok(client, &reverse);
+    hf_cases_assert_page(&reverse, 5, 2, -1);
+    assert_false(reverse.has_more);
+    since.has_since = with_since.has_since = with_since.with_since = true;
+    since.since = (struct hf_position){top.epoch, 1};
+    hf_cases_read_ok(client, &since);
+    hf_cases_assert_page(&since, 4, 2, 1);
+    with_since.since = (struct hf_position){top.epoch, 4};
+    hf_cases_read_ok(client, &with_since);
+    hf_cases_assert_page(&with_since, 4, 2, 1);
+    struct hf_store_read *reads[] = {&newest, &reverse, &since, &with_since};
+    for (size_t i = 0; i < sizeof reads / sizeof reads[0]; i++)
+        hf_page_unref(reads[i]->page);
+}
+
 static void expired_history_leaves_the_position(void **state)
 {
     struct hf_store_client *client = *state;
@@ -340,6 +368,7 @@ int main(void)
         HF_CASE(large_payload_arrives_whole),
         HF_CASE(history_is_trimmed_to_its_size),
         HF_CASE(reads_give_no_more_than_the_history_holds),
+        HF_CASE(read_of_a_smaller_history_gives_only_so_many),
         HF_CASE(expired_history_leaves_the_position),
         HF_CASE(expired_position_ends_the_epoch),
         HF_CASE(removed_history_leaves_the_position),

@@ -449,6 +449,27 @@ static void wrong_type_is_an_error(void **state)
     assert_int_equal(update_all(*state, &item, 1), HF_ESTORE);
 }
 
+/* All that goes in one call of the script: two requests, one of them of two channels. */
+static void wrong_type_in_one_channel_is_no_error_of_the_others(void **state)
+{
+    struct hf_store_client *client = *state;
+    struct hf_presence_item mixed[] = {item_of(HF_PRESENCE_REFRESH, "b", "one", "ann"),
+                                       item_of(HF_PRESENCE_REFRESH, "a", "one", "ann"),
+                                       item_of(HF_PRESENCE_REFRESH, "c", "one", "ann")};
+    struct hf_presence_item own[] = {item_of(HF_PRESENCE_ADD, "b", "two", "bob")};
+    struct open_update first = {.request = {.items = own, .count = 1, .complete = on_updated}};
+    if (server == NULL)
+        return; /* the memory store has no keys */
+    hf_redis_server_do(server, "SET holdfast:presence-expire:a x");
+    client->store->ops->presence(client->store, &first.request);
+    assert_int_equal(update_all(client, mixed, 3), HF_ESTORE);
+    assert_int_equal(first.request.result, HF_OK);
+    assert_non_null(strstr(client->log, "WRONGTYPE"));
+    assert_stats(client, "b", 2, 2);
+    assert_stats(client, "c", 1, 1);
+    assert_in_range(number("PTTL holdfast:presence:c"), 1, TTL_MS);
+}
+
 static void change_whose_answer_is_lost_is_repeated_without_telling_again(void **state)
 {
     (void)state;
@@ -531,6 +552,7 @@ int main(void)
         CASE(grace_whose_end_does_not_come_ends_with_the_next_change),
         CASE(forgotten_scripts_are_sent_again),
         CASE(wrong_type_is_an_error),
+        CASE(wrong_type_in_one_channel_is_no_error_of_the_others),
         CASE(change_whose_answer_is_lost_is_repeated_without_telling_again),
         CASE(closing_completes_what_is_open),
     };

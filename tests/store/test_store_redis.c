@@ -385,6 +385,38 @@ static void pending_bytes_are_limited(void **state)
     assert_int_equal(hf_redis_world_publish(&world->node, "a", data).offset, 3);
 }
 
+/* Held publishes (S7) wait until the nodes have compared and told each other so: that must get
+ * through a queue that is full of them. */
+static void full_queue_lets_through_what_it_waits_for(void **state)
+{
+    struct hf_redis_world *world = *state;
+    hf_redis_world_start(world, NULL);
+    world->node.config.pending_requests_max = 3;
+    world->node.keeps_fence = true;
+    hf_store_client_connect(&world->node);
+    struct hf_test_publish *publishes[4];
+    for (int i = 0; i < 4; i++)
+        publishes[i] = hf_store_client_send(&world->node, "a", hf_options_10, "x");
+    world->node.store->ops->flush(world->node.store);
+    assert_true(hf_store_client_wait_publish(&world->node, publishes[3]));
+    assert_int_equal(publishes[3]->request.result, HF_ELIMIT);
+
+    struct hf_store_read read = {
+        .channel = hf_bytes_of("a"), .options = hf_options_10, .limit = 10, .create = true};
+    assert_int_equal(hf_store_client_read(&world->node, &read), HF_OK);
+    struct hf_store_mend mend = {
+        .channel = hf_bytes_of("a"), .options = hf_options_10, .expected = read.top};
+    assert_int_equal(hf_store_client_mend(&world->node, &mend), HF_OK);
+    assert_int_equal(hf_store_client_bus(&world->node, "checked"), HF_OK);
+    assert_false(publishes[0]->is_done);
+    world->node.store->ops->admit(world->node.store, world->node.life);
+    for (int i = 0; i < 4; i++) {
+        assert_true(hf_store_client_wait_publish(&world->node, publishes[i]));
+        assert_int_equal(publishes[i]->request.result, i < 3 ? HF_OK : HF_ELIMIT);
+        hf_test_publish_free(publishes[i]);
+    }
+}
+
 /* --- scripts -------------------------------------------------------------------------------- */
 
 static void forgotten_scripts_are_brought_again_in_order(void **state)
@@ -488,6 +520,7 @@ int main(void)
         CASE(key_of_another_type_fails_its_channel_only),
         CASE(full_redis_refuses_publishes_and_serves_reads),
         CASE(pending_bytes_are_limited),
+        CASE(full_queue_lets_through_what_it_waits_for),
         CASE(forgotten_scripts_are_brought_again_in_order),
         CASE(pages_connect_while_the_stream_is_written),
     };
