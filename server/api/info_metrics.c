@@ -26,7 +26,8 @@ struct writer {
     bool has_item;
 };
 
-static void write_item(struct writer *writer, uint64_t value, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void write_item(struct writer *writer, uint64_t value,
+                                                             const char *format, va_list arguments)
 {
     char name[NAME_MAX_BYTES];
     int len = vsnprintf(name, sizeof(name), format, arguments);
