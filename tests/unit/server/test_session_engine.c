@@ -81,16 +81,20 @@ static void on_published(void *context, int rc, enum hf_publish_outcome outcome,
     node->published++;
 }
 
-/* Publishes {"n":first} ... {"n":last} into chat:a and waits for the last one. */
-static void publish(struct node_under_test *node, unsigned first, unsigned last)
+/* Publishes {"n":first} ... {"n":last} and waits for the last one. */
+static void publish(struct node_under_test *node, const char *channel, unsigned first,
+                    unsigned last)
 {
+    bool is_long = strncmp(channel, "long:", 5) == 0; /* as the fixture's namespaces say */
     unsigned wanted = node->published + (last - first + 1);
 
     for (unsigned n = first; n <= last; n++) {
         char data[32];
         struct hf_publish_params params = {
-            .channel = {"chat:a", 6},
-            .options = {.history_size = 10000, .history_ttl_s = 600, .meta_ttl_s = 3600},
+            .channel = {channel, strlen(channel)},
+            .options = {.history_size = is_long ? 10000 : 10,
+                        .history_ttl_s = 600,
+                        .meta_ttl_s = 3600},
             .fields.data = {data, (size_t)snprintf(data, sizeof(data), "{\"n\":%u}", n)},
         };
 
@@ -144,7 +148,7 @@ static void first_publications_reach_a_live_subscriber(void **state)
     turn_until_sent(node, &client, "\"id\":2,");
     assert_non_null(strstr(client_sent(&client), "\"recoverable\":true,\"epoch\":\""));
     client_forget(&client);
-    publish(node, 1, 100);
+    publish(node, "chat:a", 1, 100);
     turn_until_sent(node, &client, "\"offset\":100");
     expect_offsets(&client, 1, 100);
     client_close(&client);
@@ -211,20 +215,20 @@ static void long_recovery_is_gapless_while_publishing_goes_on(void **state)
     char command[256];
 
     client_connect(&client, node->fixture);
-    client_send(&client, "{\"id\":2,\"subscribe\":{\"channel\":\"chat:a\"}}");
+    client_send(&client, "{\"id\":2,\"subscribe\":{\"channel\":\"long:a\"}}");
     turn_until_sent(node, &client, "\"id\":2,");
     take_epoch(&client, epoch, sizeof(epoch));
     client_close(&client);
-    publish(node, 1, 2000);
+    publish(node, "long:a", 1, 2000);
 
     client_connect(&client, node->fixture);
     (void)snprintf(command, sizeof(command),
-                   "{\"id\":2,\"subscribe\":{\"channel\":\"chat:a\",\"recover\":true,"
+                   "{\"id\":2,\"subscribe\":{\"channel\":\"long:a\",\"recover\":true,"
                    "\"epoch\":\"%s\",\"offset\":0}}",
                    epoch);
     client_send(&client, command);
     for (unsigned n = 2001; n <= 3000; n += 50) {
-        publish(node, n, n + 49);
+        publish(node, "long:a", n, n + 49);
         client.connection.queued = n % 100 == 1 ? HF_CATCH_UP_LOW_WATER : 0;
         if (client.connection.queued == 0 && client.connection.wants_drain) {
             client.connection.wants_drain = false;
@@ -246,7 +250,7 @@ static void wrong_epoch_is_not_recovered(void **state)
     struct node_under_test *node = *state;
     struct client client;
 
-    publish(node, 1, 5);
+    publish(node, "chat:a", 1, 5);
     client_connect(&client, node->fixture);
     client_send(&client, "{\"id\":2,\"subscribe\":{\"channel\":\"chat:a\",\"recover\":true,"
                          "\"epoch\":\"_\",\"offset\":2}}");
