@@ -5,7 +5,6 @@
 
 #include <holdfast/engine.h>
 
-#include "api/registry.h"
 #include "client/session.h"
 #include "command.h"
 #include "net/cors.h"
@@ -138,17 +137,6 @@ static void on_sent(void *context, int rc)
     }
 }
 
-struct search {
-    struct hf_slice uid;
-    bool is_known;
-};
-
-static void compare_node(void *context, const struct hf_node_info *info)
-{
-    struct search *search = context;
-    search->is_known = search->is_known || hf_slice_equal(info->uid, search->uid);
-}
-
 static void write_message(const struct hf_emulation_request *order, struct hf_buffer *out)
 {
     hf_buffer_reset(out);
@@ -160,20 +148,14 @@ static void write_message(const struct hf_emulation_request *order, struct hf_bu
     hf_buffer_append_slice(out, order->data);
 }
 
-/* To this worker, another one of this node, or another node. `id` is NULL when it is none of ours.
- */
+/* To this worker, another one of this node, or another node: whether there is one, the bus knows,
+ * also when this node has not heard of it yet. `id` is NULL when it is none of ours. */
 static void route(struct hf_http_request *request, const struct hf_emulation_request *order,
                   const unsigned char *id)
 {
     struct hf_worker *worker = request->worker;
     unsigned index = id != NULL ? (unsigned)(id[14] << 8 | id[15]) : 0;
     bool is_here = hf_slice_equal(order->node, hf_emulation_node(worker));
-    struct search search = {.uid = order->node};
-    hf_registry_each(worker->registry, compare_node, &search);
-    if (!search.is_known) {
-        answer(request, 404, "unknown node\n");
-        return;
-    }
     if (id == NULL || (is_here && index >= hf_node_worker_count(worker->node))) {
         answer(request, 204, ""); /* nobody's session */
         return;
